@@ -1,0 +1,122 @@
+"""Imports only point down, pure floors stay pure, and no package imports itself in a circle.
+
+The floors are those of the design: a module may import its own floor and those below.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "hakeep"
+
+#: Lower number = lower floor. The longest matching prefix counts.
+FLOORS: dict[str, int] = {
+    "hakeep": 0,
+    "hakeep.wire": 1,
+    "hakeep.objects": 1,
+    "hakeep.config": 2,
+    "hakeep.vrrp": 3,
+    "hakeep.report": 4,
+    "hakeep.kernel": 5,
+    "hakeep.notify": 5,
+    "hakeep.config.files": 5,
+    "hakeep.worker": 6,
+    "hakeep.pidfile": 6,
+    "hakeep.control": 6,
+    "hakeep.errands": 6,
+    "hakeep.sdnotify": 6,
+    "hakeep.standby": 6,
+    "hakeep.guard": 7,
+    "hakeep.vrrp.process": 7,
+    "hakeep.supervisor": 8,
+    "hakeep.cli": 9,
+}
+
+PURE = ("hakeep.wire", "hakeep.objects", "hakeep.config", "hakeep.vrrp", "hakeep.report")
+NOT_PURE = ("hakeep.config.files", "hakeep.vrrp.process")
+WORLD = {"trio", "socket", "os", "time", "random", "subprocess", "pyroute2", "select", "signal", "ctypes", "threading"}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = list(path.relative_to(ROOT).with_suffix("").parts)
+        if parts[-1] == "__init__":
+            parts.pop()
+        found[".".join(parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> list[str]:
+    path = MODULES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")
+                parts = parts[: len(parts) - node.level + 1]
+                base = ".".join([*parts, base] if base else parts)
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.append(full if full in MODULES else base)
+    return found
+
+
+def longest(name: str, table: dict[str, int]) -> int:
+    while name:
+        if name in table:
+            return table[name]
+        name = name.rpartition(".")[0]
+    raise AssertionError("unreachable: hakeep itself has a floor")
+
+
+def is_pure(name: str) -> bool:
+    def within(prefixes: tuple[str, ...]) -> bool:
+        return any(name == p or name.startswith(p + ".") for p in prefixes)
+
+    return within(PURE) and not within(NOT_PURE)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name: str) -> None:
+    for target in imports(name):
+        if target.split(".")[0] == "hakeep":
+            assert longest(target, FLOORS) <= longest(name, FLOORS), f"{name} imports upwards: {target}"
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if is_pure(n)])
+def test_pure_floors_do_not_touch_the_world(name: str) -> None:
+    touched = {target.split(".")[0] for target in imports(name)} & WORLD
+    assert not touched, f"{name} is on a pure floor and imports {touched}"
+
+
+def test_no_cycles() -> None:
+    graph = {n: {t for t in imports(n) if t in MODULES and t != n} for n in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, "import cycle: " + " -> ".join((*path[path.index(name):], name))
+        if name in done:
+            return
+        for target in graph[name]:
+            visit(target, (*path, name))
+        done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_the_daemon_never_imports_scapy() -> None:
+    offenders = [n for n in MODULES if any(t.split(".")[0] == "scapy" for t in imports(n))]
+    assert offenders == []
