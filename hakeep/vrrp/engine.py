@@ -1,0 +1,539 @@
+"""The pure heart of the vrrp worker: one door, `step(now, event) -> effects`, and one `deadline`.
+
+The engine owns the virtual routers, the announcements and the view of the host. It does no I/O and asks no clock, so
+that a recorded run, a simulation and the daemon are the same thing. The driver calls `step` with every fact, and with
+`Ticked` once `deadline` has passed; it carries the effects out in their order.
+
+All timers stand in one heap. An entry may be out of date: a router whose deadline moved on is put back when its old
+entry comes up, so that hearing an advert, which happens all the time, never touches the heap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from errno import EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, ENODEV, ENXIO, errorcode
+from heapq import heappop, heappush
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+
+from hakeep.config.settled import Garp, Notify, Settings, VrrpInstance
+from hakeep.objects.diff import Change, diff
+from hakeep.objects.rtnl import PROTO_KEEPALIVED, Address, AddressKey, IPAddress, Link
+from hakeep.vrrp import messages as m
+from hakeep.vrrp import wanted
+from hakeep.vrrp.announce import Announcer
+from hakeep.vrrp.authentication import AuthMemory
+from hakeep.vrrp.observe import Host, acceptable
+from hakeep.vrrp.receive import Discard
+from hakeep.vrrp.router import VirtualRouter
+from hakeep.vrrp.timers import NEVER
+
+_AH = 51
+
+#: A refused packet of the same kind is logged again after this long.
+QUIET = 60.0
+
+#: What the kernel says of an advert when the link is down or gone.
+_NO_LINK = frozenset({EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, ENODEV, ENXIO})
+
+
+class Mark(NamedTuple):
+    """What a dead worker left on the shared page about a router: enough to go on as MASTER."""
+
+    last_sent: float
+    memory: Mapping[str, Any]
+
+
+class Engine:
+    """All virtual routers of a worker.
+
+    `hold_until` is the monotonic time before which there are no elections (vrrp_startup_delay). `marks` are routers
+    that were MASTER in a worker that died; those whose last advert is young enough resume.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        now: float,
+        *,
+        links: Iterable[Link] = (),
+        addresses: Iterable[Address] = (),
+        hold_until: float = 0.0,
+        marks: Mapping[str, Mark] | None = None,
+    ) -> None:
+        self.out: list[m.Effect] = []
+        self.host = Host()
+        self.announcer = Announcer(settings.globals.garp_limits)
+        self.routers: dict[str, VirtualRouter] = {}
+        self.warning = ""
+        self.unknown_vrids = 0
+        self.discarded = 0
+        self.hold_until = hold_until
+        self._marks = dict(marks or {})
+        self._heap: list[tuple[float, str]] = []
+        self._scheduled: dict[str, float] = {}
+        self._by_wire: dict[tuple[str, int, int], list[VirtualRouter]] = {}
+        self._owners: dict[AddressKey, list[str]] = {}  # who names an address; one, unless they quarrel
+        self._keys: dict[str, list[AddressKey]] = {}  # and which addresses somebody names
+        self._on: dict[str, list[VirtualRouter]] = {}  # whom an interface concerns
+        self._departing: list[VirtualRouter] = []  # those that a reload has removed
+        self._bound: dict[str, object] = {}
+        self._logged: dict[tuple[str, str], float] = {}
+        self._stopping = False
+        self._finished = False
+        self.host.replace_all(links, addresses)
+        self._install(settings, now)
+
+    # ------------------------------------------------------------------------------------------------ the door
+
+    @property
+    def deadline(self) -> float:
+        """When `Ticked` is due, in monotonic seconds; inf when nothing is."""
+        if self._departing and any(router.finished for router in self._departing):
+            return 0.0
+        first = self._heap[0][0] if self._heap else NEVER
+        return min(first, self.announcer.deadline)
+
+    def step(self, now: float, event: m.Event) -> list[m.Effect]:
+        """Tell the engine a fact; it answers with orders, to be carried out in this order."""
+        if self._departing:
+            self._drop_departed()
+        _HANDLERS[type(event)](self, now, event)
+        if self._stopping and not self._finished and all(r.finished for r in self.routers.values()):
+            self._finished = True
+            self.out.append(m.Finished())
+        effects = self.out[:]
+        self.out.clear()
+        return effects
+
+    def begin(self) -> list[m.Effect]:
+        """The effects of construction: what the routers do at start."""
+        effects = self.out[:]
+        self.out.clear()
+        return effects
+
+    def changes(self, names: Iterable[str]) -> list[Change[AddressKey, Address]]:
+        """What the kernel lane must do now so that these routers have what they want, and nothing else of ours."""
+        names = list(dict.fromkeys(names))
+        routers = [router for name in names if (router := self.routers.get(name)) is not None]
+        wished = {key: v.address for router in routers for key, v in router.holding.held.items()}
+        have: dict[AddressKey, Address] = {}
+        for name in names:
+            for key in self._keys.get(name, ()):
+                present = self.host.have.get(key)
+                if present is None:
+                    continue
+                if key in wished or (present.proto == PROTO_KEEPALIVED and self._holder(key) is None):
+                    have[key] = present
+        return diff(have, wished, same=acceptable)
+
+    def masters(self) -> frozenset[str]:
+        """The routers that hold addresses now, or still have some: what the fence and the packet filter go by."""
+        return frozenset(
+            name for name, router in self.routers.items() if router.holding.held or router.holding.lingering
+        )
+
+    def _naming(self, key: AddressKey) -> list[VirtualRouter]:
+        """The routers that have this address in their configuration, or had it."""
+        return [router for name in self._owners.get(key, ()) if (router := self.routers.get(name)) is not None]
+
+    def _holder(self, key: AddressKey) -> VirtualRouter | None:
+        return next((router for router in self._naming(key) if key in router.holding.held), None)
+
+    # ------------------------------------------------------------------------------------------------ facts
+
+    def _ticked(self, now: float, _: m.Ticked) -> None:
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            at, name = heappop(heap)
+            if self._scheduled.get(name) != at:
+                continue
+            router = self.routers[name]
+            self._scheduled[name] = NEVER
+            if router.deadline <= now:
+                router.due(now)
+            self._touch(router)
+        if self.announcer.deadline <= now:
+            self.out += self.announcer.due(now)
+
+    def _received(self, now: float, packet: m.Received) -> None:
+        data = packet.data
+        if len(packet.source) == 4:
+            if len(data) < 22:
+                return
+            start = (data[0] & 15) * 4 + (24 if data[9] == _AH else 0)
+            family = 4
+        else:
+            start, family = 0, 6
+        if len(data) < start + 8:
+            return
+        routers = self._by_wire.get((packet.link, family, data[start + 1]))
+        if routers is None:
+            self._unknown_vrid(now, packet, data[start + 1])
+            return
+        router = routers[0] if len(routers) == 1 else _addressee(routers, packet)
+        if now < self.hold_until or router.state in _DEAF:
+            return
+        if router.followed is not None and router.receiver.repeat_of_last(packet) is router.followed:
+            router.hear_again(packet.at if packet.at < now else now)
+            return
+        verdict = router.receiver.check(packet, current_master=router.master)
+        if isinstance(verdict, Discard):
+            self.discarded += 1
+            if verdict.counter:
+                router.counters[verdict.counter] = router.counters.get(verdict.counter, 0) + 1
+            source = ip_address(packet.source)
+            self._log_seldom(now, router.name, verdict.counter, f"discarding advert from {source}: {verdict.reason}")
+            return
+        router.hear(verdict, now, min(packet.at, now))  # a stamp of the future would put off the next election
+        self._touch(router)
+
+    def _unknown_vrid(self, now: float, packet: m.Received, vrid: int) -> None:
+        self.unknown_vrids += 1
+        if self.settings.globals.log_unknown_vrids:
+            source = ip_address(packet.source)
+            self._log_seldom(now, packet.link, f"vrid {vrid}", f"advert from {source} for unknown VRID {vrid}")
+
+    def _log_seldom(self, now: float, who: str, kind: str, text: str) -> None:
+        if now - self._logged.get((who, kind), -NEVER) >= QUIET:
+            self._logged[who, kind] = now
+            self.out.append(m.Log(m.Level.WARNING, f"({who}) {text}"))
+
+    def _woken(self, now: float, event: m.Woken) -> None:
+        for router in self.routers.values():
+            if event.seconds >= router.patience - router.master_interval:
+                router.overslept(now)
+                self._touch(router)
+
+    def _link_changed(self, now: float, event: m.LinkChanged) -> None:
+        before = self.host.links.get(event.name)
+        if event.link is None:
+            self.host.drop_link(event.name)
+        else:
+            self.host.links[event.name] = event.link
+        came_back = event.link is not None and event.link.usable and (before is None or not before.usable)
+        for router in self._on.get(event.name, ()):
+            self._observe(router, now)
+            if event.link is None:
+                router.holding.recount()
+            elif came_back and router.state is m.State.MASTER:
+                router.holding.announce_again()
+            self._touch(router)
+
+    def _address_changed(self, now: float, event: m.AddressChanged) -> None:
+        key = event.address.key
+        new = key not in self.host.have
+        if event.present:
+            self.host.put(event.address)
+        else:
+            self.host.drop(key)
+        if key not in self._owners:
+            self._sources_changed(now, event.address.interface)
+            return
+        holder = self._holder(key)
+        if event.present:
+            if holder is not None:
+                holder.holding.arrived(key, new=new)
+        elif holder is not None and holder.state is m.State.MASTER:
+            self._deleted_by_others(now, holder, key, event.port)
+        else:
+            for router in self._naming(key):
+                router.holding.left(key)
+
+    def _deleted_by_others(self, now: float, router: VirtualRouter, key: AddressKey, port: int) -> None:
+        if not router.holding.held[key].track or now > router.late_at:
+            return
+        who = f"somebody (netlink port {port}, often the process id)" if port else "the kernel"
+        router.counters["put_back"] += 1
+        if router.holding.lost(key, now):
+            router.log(m.Level.WARNING, f"{who} removed {key[1]}/{key[2]} from {key[0]}: putting it back")
+        else:
+            router.log(m.Level.ERROR, f"{who} keeps removing {key[1]}/{key[2]} from {key[0]}: contested, trying less")
+        self._touch(router)
+
+    def _sources_changed(self, now: float, interface: str) -> None:
+        for router in self.routers.values():
+            if router.devices.base == interface or router.settings.track_src_ip:
+                self._observe(router, now)
+                self._touch(router)
+
+    def _resync(self, now: float, event: m.Resync) -> None:
+        self.host.replace_all(event.links, event.addresses)
+        for router in self.routers.values():
+            self._observe(router, now)
+            router.holding.recount()
+            router.holding.announce_again()
+            self._touch(router)
+        self.out.append(m.Reconcile(tuple(self.routers)))
+
+    def _heard(self, now: float, event: m.Heard) -> None:
+        for router in self._on.get(event.interface, ()):
+            if router.holding.leaving:
+                router.holding.announced_elsewhere(event.interface, event.ip)
+                self._touch(router)
+
+    def _applied(self, now: float, event: m.Applied) -> None:
+        for key in event.added:
+            new = key not in self.host.have
+            holder = self._holder(key)
+            self.host.put_ours(self._as_configured(key, holder))
+            if holder is not None:
+                holder.holding.arrived(key, new=new)
+                self._touch(holder)
+            else:  # it was let go of meanwhile
+                self.out.append(m.Reconcile(tuple(self._owners.get(key, ()))))
+        for key in event.removed:
+            self.host.drop(key)
+            holder = self._holder(key)
+            if holder is not None and not holder.holding.leaving:  # it was taken meanwhile
+                self.out.append(m.Reconcile((holder.name,)))
+                continue
+            for router in self._naming(key):
+                router.holding.left(key)
+                self._touch(router)
+
+    def _as_configured(self, key: AddressKey, holder: VirtualRouter | None) -> Address:
+        """An address that was just added: as we asked for it, as far as we remember."""
+        for router in [holder] if holder is not None else self._naming(key):
+            virtual = router.holding.held.get(key) or router.holding.find(key)
+            if virtual is not None:
+                return virtual.address
+        return Address(*key)
+
+    def _refused(self, now: float, event: m.Refused) -> None:
+        why = errorcode.get(event.errno, str(event.errno))
+        if event.what is None:
+            router = self.routers.get(event.router)
+            if router is not None:
+                self._log_seldom(now, router.name, "send", f"cannot send adverts: {why}")
+                router.advert_refused(now, why, link_down=event.errno in _NO_LINK and not self._can_send(router))
+                self._touch(router)
+            return
+        interface, ip, prefix = event.what
+        for router in self._naming(event.what):
+            self._log_seldom(now, router.name, str(ip), f"the kernel refused {ip}/{prefix} on {interface}: {why}")
+            router.holding.refused(event.what, now)
+            self._touch(router)
+
+    def _can_send(self, router: VirtualRouter) -> bool:
+        return all(
+            (link := self.host.links.get(name)) is not None and link.usable
+            for name in (router.devices.base, router.devices.out) if name
+        )
+
+    def _commanded(self, now: float, event: m.Commanded) -> None:
+        for name in event.routers:
+            router = self.routers.get(name)
+            if router is None or router.state in (m.State.STOP, m.State.DELETED):
+                continue
+            if event.command == "standby":
+                router.stand_by(now, event.until, event.even_if_alone)
+            else:
+                router.end_standby(now)
+            self._touch(router)
+
+    def _stopped(self, now: float, event: m.Stopped) -> None:
+        self._stopping = True
+        limit = max(0.0, self.settings.globals.child_wait_time - 0.5)
+        for router in self.routers.values():
+            if event.keep:
+                router.abandon()
+            else:
+                router.stop(now, at_once=event.at_once, limit=limit)
+            self._touch(router)
+
+    # ------------------------------------------------------------------------------------------------ settings
+
+    def _reloaded(self, now: float, event: m.Reloaded) -> None:
+        if not self._stopping:
+            self._install(event.settings, now)
+
+    def _install(self, settings: Settings, now: float) -> None:
+        """Make the routers what the settings say: go on with those that stay, stop and start the others."""
+        self.settings = settings
+        self.announcer.configure(settings.globals.garp_limits)
+        where = wanted.devices(settings)
+        leases, warning = wanted.leases(settings)
+        if warning and warning != self.warning:
+            self.out.append(m.Log(m.Level.WARNING, warning))
+        self.warning = warning
+        known = {identity(r.settings): r for r in self.routers.values() if r.state is not m.State.DELETED}
+        stay = {i.name: known[identity(i)] for i in settings.vrrp if identity(i) in known}
+        self._remove_others(stay, {i.name for i in settings.vrrp}, now)
+        routers: dict[str, VirtualRouter] = {}
+        for instance in settings.vrrp:
+            name = instance.name
+            routers[name] = stay.get(name) or self._new_router(instance, where[name], leases.get(name))
+        self.routers = {**routers, **{router.name: router for router in self._departing}}
+        self._name_addresses(where)
+        for instance in settings.vrrp:
+            if router := stay.get(instance.name):
+                self._rebind(router, instance, where[instance.name])
+                router.reload(instance, where[instance.name], leases.get(instance.name), now)
+        self._index()
+        for router in routers.values():
+            self._observe(router, now)
+        for name, router in routers.items():
+            if name not in stay:
+                self._start(router, now)
+        for router in self.routers.values():
+            self._touch(router)
+
+    def _remove_others(self, stay: Mapping[str, VirtualRouter], incoming: set[str], now: float) -> None:
+        """Stop the routers that are configured no more. Whose name is taken by another one goes at once."""
+        limit = self.settings.globals.child_wait_time
+        for router in list(self.routers.values()):
+            if router is stay.get(router.name):
+                continue
+            replaced = router.name in incoming
+            if router.state is not m.State.DELETED:
+                router.stop(now, deleted=True, at_once=replaced, limit=limit)
+                self._departing.append(router)
+            if replaced:
+                router.holding.let_go()
+                router.holding.tell_all()
+                self._departing.remove(router)
+
+    def _new_router(self, instance: VrrpInstance, where: wanted.Devices, lease: int | None) -> VirtualRouter:
+        mark = self._marks.get(instance.name)
+        return VirtualRouter(
+            instance, where, lease, have=self.host.have, out=self.out, announcer=self.announcer,
+            memory=AuthMemory.from_dict(mark.memory) if mark is not None else None,
+        )
+
+    def _start(self, router: VirtualRouter, now: float) -> None:
+        mark = self._marks.pop(router.name, None)
+        if mark is not None and not router.faults and now - mark.last_sent < router.down_interval / 2:
+            router.resume(now, mark.last_sent)
+        else:
+            router.start(now, self.hold_until)
+            self.out.append(m.Reconcile((router.name,)))
+
+    def _name_addresses(self, where: Mapping[str, wanted.Devices]) -> None:
+        """Which router an address belongs to. Former addresses stay named, so that they are seen to be removed."""
+        under_way = {key for router in self.routers.values() for key in router.holding.unsettled}
+        owners: dict[AddressKey, list[str]] = {}
+        for key, names in self._owners.items():
+            if key in self.host.have or key in under_way:
+                owners[key] = list(names)
+        for instance in self.settings.vrrp:
+            for virtual in wanted.addresses(instance, where[instance.name], None):
+                names = owners.setdefault(virtual.address.key, [])
+                if instance.name not in names:
+                    names.append(instance.name)
+        self._owners = owners
+        self._keys = {}
+        for key, names in owners.items():
+            for name in names:
+                self._keys.setdefault(name, []).append(key)
+        self.host.name(owners)
+        for key, address in self.host.have.items():
+            name = owners[key][0]
+            if address.proto != PROTO_KEEPALIVED and (name, str(key)) not in self._logged:
+                self._logged[name, str(key)] = 0.0
+                what = f"{address.ip}/{address.prefix} on {address.interface} is there already and not from us"
+                self.out.append(m.Log(m.Level.WARNING, f"({name}) {what}: it is used, and never removed"))
+
+    def _index(self) -> None:
+        self._by_wire = {}
+        self._on = {}
+        for router in self.routers.values():
+            settings = router.settings
+            key = (router.devices.link, settings.family, settings.virtual_router_id)
+            self._by_wire.setdefault(key, []).append(router)
+            for interface in _interfaces(router):
+                self._on.setdefault(interface, []).append(router)
+
+    def _drop_departed(self) -> None:
+        """Forget the routers that have left, once what they had to say has been said."""
+        done = [router for router in self._departing if router.finished]
+        for router in done:
+            self.out.append(m.Rebind(router.name, None, True))
+            self._departing.remove(router)
+            del self.routers[router.name]
+            self._bound.pop(router.name, None)
+            self._scheduled.pop(router.name, None)
+        if done:
+            self._index()
+
+    def _observe(self, router: VirtualRouter, now: float) -> None:
+        """Let a router know what the host means for it."""
+        if router.state in (m.State.STOP, m.State.DELETED):
+            return
+        router.source = self._rebind(router, router.settings, router.devices)
+        router.set_faults(self.host.faults(router.settings, router.devices, router.source), now)
+
+    def _rebind(self, router: VirtualRouter, settings: VrrpInstance, where: wanted.Devices) -> IPAddress | None:
+        """Have its sockets opened anew if what they depend on has changed. Returns the source address."""
+        source = self.host.source(settings, where)
+        links = [self.host.links.get(name) for name in sorted({where.link, where.out} - {""})]
+        missing = source is None or any(link is None for link in links)
+        bound = None if missing else (source, [link.index for link in links if link], _on_the_wire(settings))
+        if bound != self._bound.get(router.name):
+            self._bound[router.name] = bound
+            self.out.append(m.Rebind(router.name, source, missing))
+        return source
+
+    def _touch(self, router: VirtualRouter) -> None:
+        deadline = router.deadline
+        if deadline < self._scheduled.get(router.name, NEVER):
+            self._scheduled[router.name] = deadline
+            heappush(self._heap, (deadline, router.name))
+
+
+_DEAF = (m.State.INIT, m.State.FAULT)
+
+
+def _on_the_wire(settings: VrrpInstance) -> VrrpInstance:
+    """The settings without those that neither sockets nor packets depend on."""
+    return replace(
+        settings, state="", priority=1, down_timer_adverts=3, track_src_ip=False, nopreempt=False, preempt_delay=0.0,
+        lower_prio_no_advert=False, higher_prio_send_advert=False, owner_ignore_adverts=False, config_fault="",
+        dont_track_primary=False, promote_secondaries=False, timer_expired_backup=None, garp=_ANY_GARP,
+        notify=_ANY_NOTIFY, vip_fence=True, vip_lease=None,
+    )
+
+
+_ANY_GARP = Garp()
+_ANY_NOTIFY = Notify()
+
+
+def identity(instance: VrrpInstance) -> object:
+    """What makes an instance of a new configuration the same virtual router as one of the old."""
+    return (
+        instance.virtual_router_id, instance.family, instance.interface, instance.multicast, instance.vmac is not None,
+        instance.ipvlan is not None, instance.name,
+    )
+
+
+def _interfaces(router: VirtualRouter) -> set[str]:
+    where = router.devices
+    return {where.base, where.link, where.out, where.home, *(v.address.interface for v in router.holding.addresses)}
+
+
+def _addressee(routers: list[VirtualRouter], packet: m.Received) -> VirtualRouter:
+    """Several routers share VRID and interface: they differ in the group, or in unicast."""
+    for router in routers:
+        group = router.settings.multicast
+        if group is not None and group.packed == packet.destination:
+            return router
+        if group is None and router.source is not None and router.source.packed == packet.destination:
+            return router
+    return routers[0]
+
+
+_HANDLERS: dict[type, Callable[[Engine, float, Any], None]] = {
+    m.Received: Engine._received,
+    m.Ticked: Engine._ticked,
+    m.Woken: Engine._woken,
+    m.LinkChanged: Engine._link_changed,
+    m.AddressChanged: Engine._address_changed,
+    m.Resync: Engine._resync,
+    m.Heard: Engine._heard,
+    m.Applied: Engine._applied,
+    m.Refused: Engine._refused,
+    m.Reloaded: Engine._reloaded,
+    m.Commanded: Engine._commanded,
+    m.Stopped: Engine._stopped,
+}

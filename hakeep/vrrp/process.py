@@ -1,0 +1,585 @@
+"""The vrrp worker: the one place where the engine meets trio and Linux.
+
+One task touches the engine. It waits for anything to become readable or for the engine's deadline (a timerfd, because
+`trio.sleep_until` is late by most of a millisecond), and then turns:
+
+1. take packets in, at most 64, because what others said comes before what our timers want;
+2. tell the engine what the kernel and the parent said;
+3. if its deadline has passed, let it tick;
+4. carry one chunk of address changes to the kernel, and announce what that brought.
+
+Adverts leave in `_perform`, in the middle of a turn, and nothing that can wait comes before them. Scripts, nftables
+and the log live elsewhere and cannot hold the loop up.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from hakeep.config.settled import Process, Settings
+from hakeep.kernel import links, sched, sysctl, wire_lane
+from hakeep.kernel.address_writer import AddressWriter
+from hakeep.kernel.announcing import Announcements
+from hakeep.kernel.filter_lane import FilterLane
+from hakeep.kernel.monitor import Monitor
+from hakeep.kernel.netlink import Netlink, Overrun
+from hakeep.kernel.nft import NftMonitor, Support
+from hakeep.kernel.rtnl import Encoder
+from hakeep.kernel.timer import Timer, suspended
+from hakeep.notify.notifier import Notifier
+from hakeep.objects.diff import Replace
+from hakeep.objects.rtnl import Ipvlan, Macvlan
+from hakeep.report.routers import snapshots
+from hakeep.report.snapshot import to_document
+from hakeep.vrrp import fence
+from hakeep.vrrp import messages as m
+from hakeep.vrrp import wanted as wanted_
+from hakeep.vrrp.engine import Engine, Mark
+from hakeep.vrrp.timers import NEVER
+from hakeep.worker import Line, Log, SharedPage, name_check
+
+#: Packets taken in before timers are looked at.
+PACKETS = 64
+
+#: Seconds without news after which the worker turns all the same, to show that it is alive.
+HEARTBEAT = 0.5
+
+#: Snapshots go up at most this often.
+SNAPSHOT_GAP = 0.2
+
+
+class VrrpProcess:
+    """Everything the worker has. `page` and `line` connect it to the parent; `inherited` are the receiving sockets of
+    the worker before it, `marks` what that left on the page."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        line: Line,
+        page: SharedPage,
+        log: Log,
+        *,
+        run_directory: Path,
+        inherited: dict[str, int] | None = None,
+        respawned: bool = False,
+        fence_support: Support | None = None,
+    ) -> None:
+        self.settings = settings
+        self.line = line
+        self.page = page
+        self.log = log
+        self.run_directory = run_directory
+        self.support = fence_support or Support(False, "nftables was not asked")
+        self.respawned = respawned
+        self.epoll = select.epoll()
+        self.readers: dict[int, Callable[[], None]] = {}
+        self.timer = Timer()
+        self.ports: set[int] = set()
+        self.monitor = Monitor(self.ports)
+        self.netlink = Netlink()
+        self.ports.add(self.netlink.port)
+        self.encoder = Encoder()
+        self.writer = AddressWriter(self.netlink, self.encoder, self.monitor.index_of)
+        self.announcements = Announcements(self._watch, self._unwatch, self._heard)
+        self.sysctls = sysctl.SysctlKeeper(run_directory / "sysctl.json")
+        self.links_netlink = Netlink()
+        self.virtual_links = links.VirtualLinks(self.links_netlink, self.sysctls)
+        self.wire = wire_lane.WireLane(self._watch_ear, self._unwatch_ear, inherited)
+        self.notifier = Notifier(settings.globals, log)
+        self.filter_lane = FilterLane(log, self._filter_done)
+        self.nft_monitor: NftMonitor | None = None
+        self.dirty: set[str] = set()
+        self.unfenced: dict[str, str] = {}
+        self.slots: dict[str, int] = {}
+        self.finished = False
+        self.snapshot_at = NEVER
+        self.filter_stale = True
+        self.sockets_changed = False
+        self.stopping = False
+        self.asleep = suspended()
+        self.signals_in, self.signals_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    # ------------------------------------------------------------------------------------------------- starting
+
+    def set_up(self) -> None:
+        """Read the host, make VMACs, start the engine. Blocking calls are allowed here only."""
+        self._make_links()
+        host = self.monitor.resync()
+        now = time.monotonic()
+        self._count_slots()
+        marks = self._marks() if self.respawned else {}
+        for name, slot in self.slots.items():
+            known = self.page.read(slot, name)
+            if known is not None and self.respawned:
+                self.wire.idents[name] = known.ident
+        self.wire.all_vrids = self.settings.globals.log_unknown_vrids
+        self.engine = Engine(
+            self.settings, now, links=host.links, addresses=host.addresses, hold_until=self._hold_until(now),
+            marks=marks,
+        )
+        for fd, reader in (
+            (self.timer.fileno(), self._timer_fired),
+            (self.monitor.fileno(), self._monitor_readable),
+            (self.line.fileno(), self._line_readable),
+            (self.signals_in, self._signalled),
+        ):
+            self._watch(fd, reader)
+        self._perform(self.engine.begin(), now)
+        self.notifier.update(self.settings.globals, self.settings.vrrp)
+
+    def _hold_until(self, now: float) -> float:
+        globals_ = self.settings.globals
+        until = now + globals_.vrrp_startup_delay if not self.respawned else 0.0
+        if globals_.vrrp_delay_after_boot:
+            uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+            until = max(until, now + globals_.vrrp_delay_after_boot - uptime)
+        return until if until > now else 0.0
+
+    def _marks(self) -> dict[str, Mark]:
+        found = {}
+        for name, index in self.slots.items():
+            slot = self.page.read(index, name)
+            if slot is not None and slot.state is m.State.MASTER:
+                found[name] = Mark(slot.last_sent, slot.memory)
+        return found
+
+    def _count_slots(self) -> None:
+        self.slots = {instance.name: index for index, instance in enumerate(self.settings.vrrp)}
+
+    def _make_links(self) -> None:
+        """VMACs and ipvlans: make what is configured, take over what is there, remove what is ours and unwanted."""
+        for link in self._virtual_links():
+            try:
+                self.virtual_links.make(link)
+            except OSError as error:
+                self.log(m.Level.ERROR, f"cannot make {link.name} on {link.base}: {error.strerror}")
+        try:
+            for name in self.virtual_links.sweep():
+                self.log(m.Level.NOTICE, f"removed {name}, which an earlier run left behind")
+        except OSError as error:
+            self.log(m.Level.WARNING, f"cannot clean up old links: {error}")
+
+    def _virtual_links(self) -> list[Macvlan | Ipvlan]:
+        found: list[Macvlan | Ipvlan] = []
+        devices = wanted_.devices(self.settings)
+        for instance in self.settings.vrrp:
+            name = devices[instance.name].made
+            if instance.ipvlan is not None:
+                found.append(Ipvlan(name, instance.interface, instance.ipvlan.mode))
+            elif instance.vmac is not None:
+                kind = 2 if instance.family == 6 else 1
+                mac = instance.vmac.mac or bytes((0, 0, 0x5E, 0, kind, instance.virtual_router_id))
+                found.append(Macvlan(name, instance.interface, mac, instance.family == 6))
+        return found
+
+    # ------------------------------------------------------------------------------------------------- the loop
+
+    async def run(self) -> None:
+        """Serve until stopped and finished."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, self._on_signal)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.notifier.run)
+            nursery.start_soon(self.filter_lane.run)
+            self.line.send({"do": "started", "fds": self._tell_sockets()}, self._socket_fds())
+            while not self.finished:
+                self._turn()
+                if not self._busy():
+                    idle_until = time.monotonic() + (0.01 if self.line.waiting else HEARTBEAT)
+                    self.timer.set(min(self.engine.deadline, self.snapshot_at, idle_until))
+                    await trio.lowlevel.wait_readable(self.epoll)
+                else:
+                    await trio.lowlevel.checkpoint()
+            await self._wind_up()
+            nursery.cancel_scope.cancel()
+
+    def _busy(self) -> bool:
+        return bool(self.dirty) or not self.writer.idle or self.engine.deadline <= time.monotonic()
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        self.page.beat(now)
+        asleep = suspended()
+        if asleep > self.asleep + 0.02:
+            self._step(m.Woken(asleep - self.asleep))
+        self.asleep = asleep
+        for fd, _ in self.epoll.poll(0, PACKETS):
+            reader = self.readers.get(fd)
+            if reader is not None:
+                reader()
+        if self.engine.deadline <= time.monotonic():
+            self._step(m.Ticked())
+        self._kernel_lane()
+        if self.filter_stale:
+            self._want_filter()
+        self.line.flush()
+        now = time.monotonic()
+        if now >= self.snapshot_at:
+            self._send_snapshot(now)
+        self.wire.calm_down(now)
+
+    def _step(self, event: m.Event) -> None:
+        now = time.monotonic()
+        self._perform(self.engine.step(now, event), now)
+
+    async def _wind_up(self) -> None:
+        """All is handed over: let scripts finish, undo what we did to the host."""
+        if self.line.closed:
+            await self.notifier.drain(1.0)
+        else:
+            await self.notifier.drain(max(1.0, self.settings.globals.child_wait_time - 1.0))
+        with suppress(OSError):
+            self.virtual_links.remove_all()
+            self.sysctls.restore()
+        if self.filter_lane.nft.port:
+            with trio.move_on_after(2.0):
+                await self.filter_lane.release(fence.table_name(self.settings.globals))
+        self._send_snapshot(time.monotonic())
+        self.line.send({"do": "finished"})
+
+    # ------------------------------------------------------------------------------------------------- effects
+
+    def _perform(self, effects: list[m.Effect], now: float) -> None:
+        failed: dict[str, int] = {}
+        for effect in effects:
+            if isinstance(effect, m.Advertise):
+                errno = self.wire.advertise(effect.router, effect.priority)
+                if errno:
+                    failed[effect.router] = errno
+                self._note(effect.router)
+            elif isinstance(effect, m.Renew):
+                if effect.router not in failed:
+                    self.writer.put_renewals(effect.addresses)
+            else:
+                _PERFORM[type(effect)](self, effect)
+        for router, errno in failed.items():
+            self._perform(self.engine.step(now, m.Refused(router, None, errno)), now)
+
+    def _reconcile(self, effect: m.Reconcile) -> None:
+        self.dirty.update(effect.routers)
+
+    def _announce(self, effect: m.Announce) -> None:
+        refused = self.announcements.send(effect.addresses, self.engine.host.links)
+        if refused:
+            self.log(m.Level.WARNING, f"({effect.router}) {refused} announcements could not be sent", True)
+
+    def _listen(self, effect: m.Listen) -> None:
+        held = self.engine.routers[effect.router].holding.held if effect.on else {}
+        self.announcements.listen(effect.router, {interface for interface, _, _ in held})
+
+    def _heard(self, event: m.Heard) -> None:
+        own = self.engine.host.links.get(event.interface)
+        if own is None or event.mac != own.mac:
+            self._step(event)
+
+    def _rebind(self, effect: m.Rebind) -> None:
+        router = self.engine.routers.get(effect.router)
+        if effect.close or effect.source is None or router is None:
+            self.wire.unbind(effect.router)
+        else:
+            try:
+                self.wire.bind(router, effect.source)
+            except (OSError, ValueError) as error:
+                self.log(m.Level.ERROR, f"({effect.router}) cannot open sockets: {error}")
+        self.sockets_changed = True
+        self.filter_stale = True
+
+    def _notify(self, effect: m.NotifyChange) -> None:
+        router = self.engine.routers.get(effect.name)
+        if router is not None:
+            self.notifier.notify(effect, router.settings.notify)
+
+    def _changed(self, effect: m.Changed) -> None:
+        router = self.engine.routers.get(effect.router)
+        if router is not None and effect.state is m.State.MASTER:
+            self._keep_secondaries(effect.router)
+        self._note(effect.router)
+        self.snapshot_at = min(self.snapshot_at, time.monotonic() + SNAPSHOT_GAP)
+        self.filter_stale = True
+
+    def _note(self, name: str) -> None:
+        """Write down on the shared page what a successor needs to know."""
+        index = self.slots.get(name)
+        router = self.engine.routers.get(name)
+        if index is None or router is None:
+            return
+        mouth = self.wire.mouths.get(name)
+        ident = mouth.transmitter.ident if mouth is not None else 0
+        last_sent = router.last_sent if router.last_sent > 0 else 0.0
+        self.page.write(index, name_check(name), router.state, last_sent, ident)
+        if wire_lane.memory_to_keep(router):
+            self.page.remember(index, router.memory.as_dict())
+
+    def _keep_secondaries(self, name: str) -> None:
+        """While MASTER: an expiring first address must not take a later one of the same network with it."""
+        router = self.engine.routers[name]
+        if router.holding.lease is None and not router.settings.promote_secondaries:
+            return
+        interfaces = {v.address.interface for v in router.holding.addresses if v.address.ip.version == 4}
+        for interface in interfaces:
+            with suppress(OSError):
+                self.sysctls.set(f"ipv4/conf/{interface}/promote_secondaries", "1")
+
+    def _write_log(self, effect: m.Log) -> None:
+        self.log(effect.level, effect.text, effect.detail)
+
+    def _finish(self, _: m.Finished) -> None:
+        self.finished = True
+
+    # ------------------------------------------------------------------------------------------------- kernel lane
+
+    def _kernel_lane(self) -> None:
+        """One chunk of address changes. The kernel answers within the call, so the answers are taken at once."""
+        writer = self.writer
+        if self.dirty:
+            renewals = [c for c in writer.withdraw() if isinstance(c, Replace) and c.have is c.wanted]
+            held = self.engine.routers.values()
+            still = {key for router in held if router.state is m.State.MASTER for key in router.holding.held}
+            writer.put(c for c in renewals if c.key in still)
+            writer.put(self.engine.changes(self.engine.routers))
+            self.dirty.clear()
+        if writer.idle:
+            return
+        try:
+            writer.send_chunk()
+            outcome = writer.on_acks(self.netlink.receive())
+        except OSError as error:
+            self.log(m.Level.ERROR, f"netlink: {error}")
+            return
+        if outcome.added or outcome.removed:
+            self._step(m.Applied(outcome.added, outcome.removed))
+        for key, errno in outcome.refused:
+            self._step(m.Refused("", key, errno))
+
+    # ------------------------------------------------------------------------------------------------- filter lane
+
+    def _want_filter(self) -> None:
+        self.filter_stale = False
+        engine = self.engine
+        seats = {
+            name: fence.Seat(
+                router.devices.out, router.source,
+                tuple((v.address.interface, v.address.ip) for v in router.holding.addresses),
+            )
+            for name, router in engine.routers.items()
+        }
+        instances = [r.settings for r in engine.routers.values()]
+        plan = fence.wanted_filter(
+            instances, engine.masters(), seats, engine.host.links, settings=self.settings.globals,
+            vmacs=self._virtual_links(), no_fence="" if self.support.fence else self.support.reason,
+        )
+        self.unfenced = dict(plan.unfenced)
+        self.filter_lane.want(plan.filter)
+
+    def _filter_done(self, declared: bool) -> None:
+        if self.nft_monitor is None and self.filter_lane.nft.port:
+            with suppress(OSError):
+                table = fence.table_name(self.settings.globals)
+                self.nft_monitor = NftMonitor(table, self.filter_lane.nft)
+                self._watch(self.nft_monitor.fileno(), self._nft_changed)
+        if declared:
+            for router in self.engine.routers.values():
+                if router.state is m.State.MASTER:
+                    self.wire.advertise(router.name, router.priority)
+
+    def _nft_changed(self) -> None:
+        assert self.nft_monitor is not None
+        for disturbance in self.nft_monitor.receive():
+            who = disturbance.who or "somebody"
+            self.log(m.Level.WARNING, f"{who} changed our nftables table: putting it back")
+            self.filter_lane.lost()
+
+    # ------------------------------------------------------------------------------------------------- readers
+
+    def _watch(self, fd: int, reader: Callable[[], None]) -> None:
+        self.readers[fd] = reader
+        self.epoll.register(fd, select.EPOLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        if self.readers.pop(fd, None) is not None:
+            with suppress(OSError):
+                self.epoll.unregister(fd)
+
+    def _watch_ear(self, ear: wire_lane.Ear) -> None:
+        self._watch(ear.sock.fileno(), lambda: self._packets(ear))
+
+    def _unwatch_ear(self, ear: wire_lane.Ear) -> None:
+        self._unwatch(ear.sock.fileno())
+
+    def _packets(self, ear: wire_lane.Ear) -> None:
+        engine, receive = self.engine, self.wire.receive
+        for _ in range(PACKETS):
+            try:
+                packet = receive(ear)
+            except OSError:
+                return
+            if packet is None:
+                return
+            now = time.monotonic()
+            effects = engine.step(now, packet)
+            if effects:
+                self._perform(effects, now)
+        if self.wire.flood(self.engine.discarded, time.monotonic()):
+            self.log(m.Level.WARNING, "flood of bad packets: dropping what the kernel can tell apart")
+
+    def _timer_fired(self) -> None:
+        self.timer.read()
+
+    def _monitor_readable(self) -> None:
+        for event in self.monitor.receive():
+            if isinstance(event, Overrun):
+                self._step(self.monitor.resync())
+            else:
+                self._step(event)
+                if isinstance(event, m.LinkChanged):
+                    self._link_news(event)
+
+    def _link_news(self, event: m.LinkChanged) -> None:
+        self.announcements.forget()
+        for link in self._virtual_links():
+            gone = link.name == event.name and event.link is None
+            if gone or (link.base == event.name and event.link is not None and link.name not in self.engine.host.links):
+                with suppress(OSError):
+                    self.virtual_links.make(link)
+        self.filter_stale = True
+
+    # ------------------------------------------------------------------------------------------------- the parent
+
+    def _on_signal(self, number: int, _: object) -> None:
+        with suppress(OSError):
+            os.write(self.signals_out, bytes([number]))
+
+    def _signalled(self) -> None:
+        for number in os.read(self.signals_in, 64):
+            if number == signal.SIGTERM:
+                self._stop()
+
+    def _stop(self) -> None:
+        self._step(m.Stopped(at_once=self.stopping))
+        self.stopping = True
+
+    def _line_readable(self) -> None:
+        for message in self.line.receive():
+            if isinstance(message.body, Settings):
+                self._reload(message.body)
+            else:
+                self._obey(message.body)
+        if self.line.closed and not self.stopping:
+            self._unwatch(self.line.fileno())
+            self.log(m.Level.WARNING, "the supervisor is gone: stopping")
+            self._stop()
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        match order.get("do"):
+            case "stop":
+                self._step(m.Stopped(at_once=self.stopping, keep=bool(order.get("keep"))))
+                self.stopping = True
+            case "snapshot":
+                self._send_snapshot(time.monotonic())
+            case "clear":
+                for router in self.engine.routers.values():
+                    router.counters = dict.fromkeys(router.counters, 0)
+            case "standby" | "resume":
+                seconds = order.get("seconds")
+                until = NEVER if seconds is None else time.monotonic() + seconds
+                names = tuple(order.get("routers") or self.engine.routers)
+                self._step(m.Commanded(order["do"], names, until, bool(order.get("even_if_alone"))))
+
+    def _reload(self, settings: Settings) -> None:
+        self.settings = settings
+        self._count_slots()
+        self._make_links()
+        host = self.monitor.resync()
+        for link in host.links:
+            if link != self.engine.host.links.get(link.name):
+                self._step(m.LinkChanged(link.name, link))
+        self.wire.all_vrids = settings.globals.log_unknown_vrids
+        self.notifier.update(settings.globals, settings.vrrp)
+        self._step(m.Reloaded(settings))
+        for name in self.slots:
+            self._note(name)
+        self.filter_stale = True
+        self.line.send({"do": "reloaded", "fds": self._tell_sockets()}, self._socket_fds())
+
+    def _tell_sockets(self) -> list[str]:
+        return list(self.wire.describe())[:60]
+
+    def _socket_fds(self) -> tuple[int, ...]:
+        return tuple(self.wire.describe().values())[:60]
+
+    def _send_snapshot(self, now: float) -> None:
+        self.snapshot_at = NEVER
+        routers = snapshots(self.engine, now, time.time(), self.unfenced)
+        self.line.send({"do": "snapshot", "routers": [to_document(router) for router in routers]})
+        if self.sockets_changed:
+            self.sockets_changed = False
+            self.line.send({"do": "sockets", "fds": self._tell_sockets()}, self._socket_fds())
+
+
+_PERFORM: dict[type, Callable[[VrrpProcess, Any], None]] = {
+    m.Reconcile: VrrpProcess._reconcile,
+    m.Announce: VrrpProcess._announce,
+    m.Listen: VrrpProcess._listen,
+    m.Rebind: VrrpProcess._rebind,
+    m.NotifyChange: VrrpProcess._notify,
+    m.Changed: VrrpProcess._changed,
+    m.Log: VrrpProcess._write_log,
+    m.Finished: VrrpProcess._finish,
+}
+
+
+def _schedule(process: Process) -> None:
+    if process.priority:
+        sched.set_nice(process.priority)
+    if process.no_swap:
+        sched.lock_memory()
+    if process.cpu_affinity:
+        sched.set_cpu_affinity(process.cpu_affinity)
+    if process.rt_priority:
+        sched.set_realtime(process.rt_priority, process.rlimit_rttime)
+
+
+def main(
+    settings: Settings,
+    line: Line,
+    page: SharedPage,
+    log: Log,
+    *,
+    parent: int,
+    run_directory: Path,
+    inherited: dict[str, int] | None = None,
+    respawned: bool = False,
+    fence_support: Support | None = None,
+) -> int:
+    """Be the vrrp worker until it is stopped. Returns the exit status: 0, or 4 without permission."""
+    process = settings.globals.vrrp_process
+    with suppress(OSError):
+        sched.set_process_name(process.name or "hakeepd_vrrp")
+    try:
+        sched.die_with_parent(parent)
+    except OSError:
+        return 0
+    missing = sched.missing_capabilities()
+    if missing:
+        log(m.Level.ERROR, "; ".join(missing))
+        return 4
+    try:
+        _schedule(process)
+    except OSError as error:
+        log(m.Level.WARNING, f"cannot set the scheduling of the vrrp worker: {error}")
+    worker = VrrpProcess(
+        settings, line, page, log, run_directory=run_directory, inherited=inherited, respawned=respawned,
+        fence_support=fence_support,
+    )
+    worker.set_up()
+    trio.run(worker.run)
+    return 0

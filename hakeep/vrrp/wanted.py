@@ -1,0 +1,108 @@
+"""What a virtual router wants of the kernel: on which devices it lives and which addresses it should have there.
+
+Pure functions of the settings and of what the router holds. Start, takeover, release, reload and repair all compare
+their result with what the kernel has; none of them has commands of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import chain, count
+
+from hakeep.config.settled import Settings, VirtualAddress, VrrpInstance
+from hakeep.objects.rtnl import IFA_F_NODAD, Address
+from hakeep.vrrp.timers import LEASED_IPV4_MAX, LEASED_IPV6_MAX, lease_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The interfaces of one virtual router, by name; "" where it has none.
+
+    `base` is the configured interface, `link` the one adverts are received on, `out` the one they leave from, and
+    `home` the one that carries addresses without a `dev`. `made` is the VMAC or ipvlan that is ours to make.
+    """
+
+    base: str
+    link: str
+    out: str
+    home: str
+    made: str = ""
+
+
+def devices(settings: Settings) -> dict[str, Devices]:
+    """The devices of every instance. Generated VMAC names are told apart as keepalived does: vrrp.51, vrrp2.51 ..."""
+    taken = {given.name for instance in settings.vrrp for given in (instance.vmac, instance.ipvlan) if given}
+    found: dict[str, Devices] = {}
+    for instance in settings.vrrp:
+        made = _made_name(instance, taken)
+        if made:
+            taken.add(made)
+        base = instance.interface
+        link = made or base
+        if instance.vmac and instance.vmac.xmit_base:
+            found[instance.name] = Devices(base, base, base, made, made)
+        else:
+            found[instance.name] = Devices(base, link, link, link, made)
+    return found
+
+
+def _made_name(instance: VrrpInstance, taken: set[str]) -> str:
+    if instance.ipvlan is not None:
+        given, prefix = instance.ipvlan.name, "vrrp"
+    elif instance.vmac is not None:
+        given, prefix = instance.vmac.name, instance.vmac.prefix
+    else:
+        return ""
+    if given:
+        return given
+    first, then = ("6", count(1)) if instance.family == 6 else ("", count(2))
+    names = (f"{prefix}{number}.{instance.virtual_router_id}" for number in chain((first,), then))
+    return next(name for name in names if name not in taken)
+
+
+def leases(settings: Settings) -> tuple[dict[str, int], str]:
+    """The lease of each instance that has one, in seconds, and a warning when caps switched leases off."""
+    lengths = {i.name: length for i in settings.vrrp if (length := lease_seconds(i)) is not None}
+    number = {4: 0, 6: 0}
+    for instance in settings.vrrp:
+        if instance.name in lengths:
+            for virtual in instance.addresses:
+                number[virtual.address.ip.version] += 1
+    caps = {4: LEASED_IPV4_MAX, 6: LEASED_IPV6_MAX}
+    over = {family for family, most in caps.items() if number[family] > most}
+    if not over:
+        return lengths, ""
+    for instance in settings.vrrp:
+        if any(virtual.address.ip.version in over for virtual in instance.addresses):
+            lengths.pop(instance.name, None)
+    found = "; ".join(f"{number[family]} IPv{family} addresses, at most {caps[family]}" for family in sorted(over))
+    return lengths, f"address leases are off where they would cost too much ({found}); the fence stays"
+
+
+def addresses(instance: VrrpInstance, where: Devices, lease: int | None) -> tuple[VirtualAddress, ...]:
+    """The virtual addresses of an instance as the kernel should have them while it is MASTER, in config order."""
+    return tuple(
+        _wanted(virtual, where.home if virtual.address.ip.version == instance.family else where.base, lease)
+        for virtual in instance.addresses
+    )
+
+
+def _wanted(virtual: VirtualAddress, home: str, lease: int | None) -> VirtualAddress:
+    address = virtual.address
+    flags = address.flags
+    if address.ip.version == 6 and not virtual.dad:
+        flags |= IFA_F_NODAD
+    preferred = address.preferred_lft
+    if lease is not None:
+        preferred = lease if preferred is None else min(preferred, lease)
+    wanted: Address = replace(
+        address, interface=address.interface or home, flags=flags, valid_lft=lease, preferred_lft=preferred
+    )
+    return replace(virtual, address=wanted)
+
+
+def overlapping(virtuals: Iterable[VirtualAddress]) -> list[VirtualAddress]:
+    """Those that may stay for a moment beside the new master's: not on a VMAC of their own, whose frames would pull
+    the virtual MAC back to our switch port, and not an IPv6 address that would fail its DAD there."""
+    return [v for v in virtuals if not v.vmac and not (v.address.ip.version == 6 and v.dad)]
