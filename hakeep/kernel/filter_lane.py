@@ -1,0 +1,81 @@
+"""The filter lane: brings nftables to what is wanted, in a thread, one transaction at a time.
+
+A transaction takes the kernel from a tenth of a millisecond to some ten, which no advert may wait for. Only the newest
+wish counts: what was wanted and changed again while a transaction ran is never carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from hakeep.kernel.nft import Nft, NftError
+from hakeep.objects.filter import Filter, to_script
+
+#: Seconds between attempts when nftables refuses.
+RETRY = 5.0
+
+
+class FilterLane:
+    """Call `want` with what nftables should hold, `lost` when somebody else changed it, and keep `run` running.
+
+    `log(level, text)` is told of refusals; `done(declared)` is called after each transaction, with True when the
+    tables were made anew: then the fence does not yet know that we are alive, and an advert is due at once.
+    """
+
+    def __init__(self, log: Callable[[int, str], None], done: Callable[[bool], None]) -> None:
+        self.nft = Nft()
+        self.error = ""
+        self._log = log
+        self._done = done
+        self._have: Filter | None = None
+        self._wanted: Filter | None = None
+        self._news = trio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """True when nftables holds what is wanted."""
+        return self._have == self._wanted
+
+    def want(self, wanted: Filter) -> None:
+        """From now on nftables should hold this."""
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._news.set()
+
+    def lost(self) -> None:
+        """Somebody else changed our tables: make them anew."""
+        self._have = None
+        self._news.set()
+
+    async def release(self, table: str) -> None:
+        """Take no more wishes, and delete our tables of this name."""
+        self._wanted = None
+        await trio.to_thread.run_sync(self.nft.release, table)
+
+    async def run(self) -> None:
+        """Carry out wishes for ever."""
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            while self._wanted is not None and self._have != self._wanted:
+                if not await self._apply(self._wanted):
+                    with trio.move_on_after(RETRY):
+                        await self._news.wait()
+
+    async def _apply(self, wanted: Filter) -> bool:
+        have, self._have = self._have, None
+        script = to_script(have, wanted)
+        try:
+            await trio.to_thread.run_sync(self.nft.run, script)
+        except NftError as error:
+            text = str(error)
+            if text != self.error:
+                self._log(3, f"nftables refuses the fence: {text}")
+            self.error = text
+            return False
+        self.error = ""
+        self._have = wanted
+        self._done(have is None)
+        return True
