@@ -1,0 +1,403 @@
+"""Binding: the tree against the schema. Words become values, blocks become sections, mistakes become diagnostics.
+
+One mistake gives one diagnostic: a block that is unknown is left out whole, and after a block that was closed too
+early, the keywords that belong to it are reported once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
+from hakeep.config.reader import Line
+from hakeep.config.schema import Block, Entries, Keyword, Missing, Repeat, Section
+from hakeep.config.span import Span
+from hakeep.config.tree import Node, Tree
+from hakeep.config.values.value import NOTHING, Complaint, Invalid, Value
+
+
+@dataclass(slots=True)
+class _Open:
+    """A section under construction."""
+
+    block: Block
+    path: str
+    values: dict[str, Any] = field(default_factory=dict)
+    lists: dict[str, list[Any]] = field(default_factory=dict)
+    places: dict[str, list[Line]] = field(default_factory=dict)
+    merged: dict[str, tuple[_Open, Keyword, Line]] = field(default_factory=dict)
+    head: Any = None
+
+
+class Bound(NamedTuple):
+    """The root section and what was wrong."""
+
+    root: Section
+    diagnostics: list[Diagnostic]
+
+
+def bind(tree: Tree, root: Block) -> Bound:
+    """Bind a whole tree. Never raises, whatever the tree holds."""
+    binder = _Binder(root)
+    opened = _Open(root, "")
+    binder.children(tree.nodes, opened, tree.extra)
+    return Bound(binder.close(opened, "", "", None), binder.diagnostics)
+
+
+class _Binder:
+    def __init__(self, root: Block) -> None:
+        self.root = root
+        self.diagnostics: list[Diagnostic] = []
+        self._names: dict[tuple[str, str], Line] = {}
+        self._homes: dict[str, list[str]] | None = None
+
+    # -------------------------------------------------------------------------------------------------- blocks
+
+    def children(self, nodes: Sequence[Node], opened: _Open, extra: Sequence[tuple[int, Line]] = ()) -> None:
+        """Bind the nodes of one block. `extra` are closing braces too many, by the number of nodes before each."""
+        astray: Block | None = None
+        braces = list(extra)
+        keywords = opened.block.keywords
+        for number, node in enumerate(nodes):
+            while braces and braces[0][0] <= number:
+                astray = self._extra_brace(braces.pop(0)[1], astray)
+            words = node.line.words
+            found = keywords.get(words[0]) if words else None
+            if found:
+                astray = None
+                self._node(found, node, opened)
+            else:
+                astray = self._unknown(node, opened, nodes[number - 1] if number else None, astray)
+        for _, brace in braces:
+            astray = self._extra_brace(brace, astray)
+
+    def _node(self, keyword: Keyword, node: Node, opened: _Open) -> None:
+        if keyword.preferred or keyword.obsolete:
+            self._deprecated(keyword, node.line)
+        value = keyword.value
+        if isinstance(value, Block):
+            self._block(keyword, value, node, opened)
+        elif isinstance(value, Entries):
+            self._entries(keyword, value, node, opened)
+        else:
+            if node.children is not None:
+                self._error(Code.UNEXPECTED_BRACE, f"{keyword.name} takes no block", node.opened,
+                            note=_synopsis(keyword), verdict=Verdict.BRACES)
+            self._value(keyword, value, node.line, opened)
+
+    def _block(self, keyword: Keyword, block: Block, node: Node, opened: _Open) -> None:
+        line = node.line
+        names = line.words[1:]
+        if block.exact and len(names) != 1:
+            much = "exactly one name" if names else "a name"
+            self._error(Code.BLOCK_NAME, f"{keyword.name} needs {much}", line, note="the block is left out",
+                        fix=f"quote it: \"{' '.join(names)}\"" if len(names) > 1 else "")
+            return
+        if block.name and not names:
+            self._missing(keyword, line)
+            return
+        if names and not block.name:
+            self._extra_words(keyword, line, names)
+        name = names[0] if block.exact else " ".join(names)
+        if block.unique and not self._first_of(keyword, name, line):
+            return
+        self._need_brace(keyword, node)
+        path = f"{opened.path}/{keyword.name}"
+        if keyword.repeat is Repeat.LAST:  # given again, such a block goes on with what it held
+            inner, _, _ = opened.merged.setdefault(keyword.field, (_Open(block, path), keyword, line))
+            self.children(node.children or (), inner)
+            return
+        inner = _Open(block, path)
+        if block.head:
+            inner.head = self._parse(block.head, names, line, 1, keyword)
+            if inner.head is NOTHING:
+                return
+        if block.entries:
+            self._lines(block.entries, node.children or (), keyword, inner.lists.setdefault("entries", []),
+                        inner.places.setdefault("entries", []))
+        else:
+            self.children(node.children or (), inner)
+        section = self.close(inner, keyword.name, name, line)
+        if keyword.repeat is Repeat.ADD:
+            opened.lists.setdefault(keyword.field, []).append(section)
+            opened.places.setdefault(keyword.field, []).append(line)
+        else:
+            self._keep(keyword, section, line, opened)
+
+    def close(self, opened: _Open, keyword: str, name: str, line: Line | None) -> Section:
+        """Make the section of what was collected."""
+        for key, (inner, inner_keyword, first) in opened.merged.items():
+            opened.values[key] = self.close(inner, inner_keyword.name, "", first)
+            opened.places[key] = [first]
+        values = opened.values | {key: tuple(items) for key, items in opened.lists.items()}
+        places = {key: tuple(lines) for key, lines in opened.places.items()}
+        return opened.block.build(keyword, name, line, values, places, opened.head)
+
+    def _first_of(self, keyword: Keyword, name: str, line: Line) -> bool:
+        key = (keyword.preferred or keyword.name, name)
+        first = self._names.setdefault(key, line)
+        if first is line:
+            return True
+        self.diagnostics.append(Diagnostic(
+            Code.DUPLICATE, Severity.ERROR, f"{key[0]} {name} is defined twice", line.span(1),
+            also=(first.span(1), "first defined here"), note="the second one is left out"))
+        return False
+
+    # --------------------------------------------------------------------------------------------------- lists
+
+    def _entries(self, keyword: Keyword, entries: Entries, node: Node, opened: _Open) -> None:
+        names = node.line.words[1:]
+        if names:
+            self._extra_words(keyword, node.line, names)
+        self._need_brace(keyword, node)
+        kept = opened.lists.setdefault(keyword.field, [])
+        places = opened.places.setdefault(keyword.field, [])
+        if keyword.repeat is Repeat.FIRST and keyword.field in opened.values:
+            self._error(Code.REPEATED, f"{keyword.name} is given twice; the first one counts", node.line)
+            return
+        self._lines(entries.entry, node.children or (), keyword, kept, places, words=entries.words)
+        if keyword.repeat is Repeat.FIRST:
+            opened.values[keyword.field] = ()
+
+    def _lines(
+        self, entry: Value[Any], nodes: Sequence[Node], keyword: Keyword, kept: list[Any], places: list[Line],
+        *, words: bool = False,
+    ) -> None:
+        """Entries one a line, or with `words` one a word."""
+        for node in nodes:
+            line = node.line
+            if node.children is not None:
+                self._error(Code.UNEXPECTED_BRACE, f"an entry of {keyword.name} takes no block", node.opened,
+                            verdict=Verdict.BRACES)
+            if line.open_quote >= 0:
+                self._open_quote(line)
+            pieces = [[word] for word in line.words] if words else [line.words] if line.words else []
+            for shift, piece in enumerate(pieces):
+                value = NOTHING
+                if len(piece) >= entry.needs:
+                    value = self._parse(entry, piece, line, shift, keyword)
+                else:
+                    self._error(Code.BAD_ENTRY, f"{keyword.name}: this entry needs more words", line,
+                                note=entry.synopsis)
+                if value is not NOTHING:
+                    kept.append(value)
+                    places.append(line)
+
+    # -------------------------------------------------------------------------------------------------- values
+
+    def _value(self, keyword: Keyword, value: Value[Any], line: Line, opened: _Open) -> None:
+        if value.shell:
+            words = self._shell_words(line)
+            if words is None:
+                return
+        else:
+            words = line.words
+            if line.open_quote >= 0:
+                self._open_quote(line)
+        if len(words) <= value.needs and len(words) - 1 < value.needs:
+            if line.open_quote < 0 or value.shell:
+                self._missing(keyword, line)
+            return
+        parsed = self._parse(value, words[1:], line, 1, keyword)
+        if parsed is not NOTHING:
+            self._keep(keyword, parsed, line, opened)
+        elif keyword.repeat is not Repeat.ADD:
+            opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
+
+    def _parse(self, value: Value[Any], words: Sequence[str], line: Line, shift: int, keyword: Keyword) -> Any:
+        def complain(complaint: Complaint) -> None:
+            self._complaint(complaint, line, shift, keyword, value)
+
+        try:
+            return value.parse(words, complain)
+        except Invalid as invalid:
+            stops = keyword.vital and invalid.instead is NOTHING
+            self._complaint(invalid.complaint, line, shift, keyword, value, stops=stops)
+            return invalid.instead
+
+    def _keep(self, keyword: Keyword, value: Any, line: Line, opened: _Open) -> None:
+        name = keyword.field
+        if keyword.repeat is Repeat.ADD:
+            opened.lists.setdefault(name, []).append(value)
+        elif name in opened.values and keyword.repeat is not Repeat.LAST:
+            if keyword.repeat is Repeat.SAME and opened.values[name] == value:
+                return
+            first = opened.places[name][-1]
+            stays = keyword.repeat is not Repeat.REPLACE
+            self.diagnostics.append(Diagnostic(
+                Code.REPEATED, Severity.ERROR,
+                f"{keyword.name} is given twice; the {'first' if stays else 'last'} one counts", line.span(),
+                also=(first.span(), "first given here")))
+            if stays:
+                return
+            opened.values[name] = value
+        else:
+            opened.values[name] = value
+        opened.places.setdefault(name, []).append(line)
+
+    def _shell_words(self, line: Line) -> list[str] | None:
+        problem = line.shell_problem()
+        if problem >= 0:
+            self._error(Code.QUOTE, "a quote is not terminated; the line is ignored", line.span_from(problem),
+                        verdict=Verdict.QUOTE)
+            return None
+        if line.open_quote >= 0:
+            self.diagnostics.append(Diagnostic(
+                Code.QUOTE, Severity.WARNING, "an odd number of double quotes, which keepalived refuses", line.span(),
+                verdict=Verdict.QUOTE, fix=r'write \x22 for a double quote inside quotes'))
+        return [word.text for word in line.shell_words()]
+
+    # ---------------------------------------------------------------------------------------- unknown keywords
+
+    def _unknown(self, node: Node, opened: _Open, previous: Node | None, astray: Block | None) -> Block | None:
+        line = node.line
+        word = line.words[0] if line.words else line.text
+        if astray and word in astray.keywords:
+            return astray
+        if not line.words and line.open_quote >= 0:
+            self._open_quote(line)
+            return None
+        home = self._home_of_previous(word, opened, previous)
+        if home:
+            assert previous is not None and previous.closed is not None
+            self.diagnostics.append(Diagnostic(
+                Code.MISPLACED_KEYWORD, Severity.ERROR,
+                f"{word} stands after the end of {previous.line.words[0]}, where it belongs", line.span(0),
+                also=(previous.closed.span(), f"this closes {previous.line.words[0]}"),
+                fix="move the closing brace", verdict=Verdict.UNKNOWN_KEYWORD))
+            return home
+        note, fix = self._advice(word, opened)
+        astray = self._block_of(word, opened)
+        if node.children is not None:
+            note = "\n".join(filter(None, [note, "its whole block is left out"]))
+        place = f"in {opened.path.rpartition('/')[2]}" if opened.path else "at the outermost level"
+        self._error(Code.UNKNOWN_KEYWORD, f"unknown keyword '{word}' {place}", line.span(0), note=note, fix=fix,
+                    verdict=Verdict.UNKNOWN_KEYWORD)
+        return astray
+
+    def _block_of(self, word: str, opened: _Open) -> Block | None:
+        """The one kind of block that the word is a keyword of, if it is elsewhere."""
+        homes = self._where(word)
+        if len(homes) != 1 or homes[0] == opened.path:
+            return None
+        block = self.root
+        for name in homes[0].split("/")[1:]:
+            value = block.keywords[name].value
+            assert isinstance(value, Block)
+            block = value
+        return block
+
+    def _home_of_previous(self, word: str, opened: _Open, previous: Node | None) -> Block | None:
+        """The block just closed, if the word is a keyword of it."""
+        if previous is None or not previous.line.words or previous.closed is None:
+            return None
+        keyword = opened.block.keywords.get(previous.line.words[0])
+        if keyword and isinstance(keyword.value, Block) and word in keyword.value.keywords:
+            return keyword.value
+        return None
+
+    def _extra_brace(self, brace: Line, astray: Block | None) -> Block | None:
+        if astray:  # the block was closed too early: this is its own brace
+            return None
+        self._error(Code.EXTRA_BRACE, "'}' closes nothing", brace, verdict=Verdict.BRACES)
+        return None
+
+    def _advice(self, word: str, opened: _Open) -> tuple[str, str]:
+        """Note and fix for an unknown word: where it belongs, or what it was meant to be."""
+        homes = [home for home in self._where(word) if home != opened.path]
+        if homes:
+            return f"{word} is a keyword of {', '.join(_home(path) for path in homes[:4])}", ""
+        if not word.isascii():
+            plain = "".join(c for c in word if c.isascii())
+            note = "there are characters here that only look like blanks or are invisible"
+            return (note, f"write {plain}") if plain in opened.block.keywords else ("", "")
+        from difflib import get_close_matches
+
+        close = get_close_matches(word, opened.block.keywords, n=1, cutoff=0.75)
+        if close:
+            return "", f"did you mean {close[0]}?"
+        if word.lower() != word and word.lower() in opened.block.keywords:
+            return "keywords are lower case", f"write {word.lower()}"
+        self._where("")
+        assert self._homes is not None
+        close = get_close_matches(word, self._homes, n=1, cutoff=0.85)
+        if close:
+            return f"there is {close[0]} in {_home(self._homes[close[0]][0])}", ""
+        return "", ""
+
+    def _where(self, word: str) -> list[str]:
+        if self._homes is None:
+            self._homes = {}
+            for path, keyword in walk(self.root):
+                self._homes.setdefault(keyword.name, []).append(path)
+        return self._homes.get(word, [])
+
+    # --------------------------------------------------------------------------------------------- diagnostics
+
+    def _complaint(
+        self, complaint: Complaint, line: Line, shift: int, keyword: Keyword, value: Value[Any], *, stops: bool = False
+    ) -> None:
+        if line.reported and not stops and complaint.severity is Severity.ERROR:
+            return
+        span = line.span(complaint.word + shift, shell=value.shell)
+        entry = isinstance(keyword.value, Entries)
+        synopsis = f"{keyword.name} entry: {value.synopsis}" if entry else _synopsis(keyword)
+        note = "\n".join(filter(None, [complaint.note, synopsis]))
+        message = complaint.message if complaint.message.startswith(keyword.name) else (
+            f"{keyword.name}: {complaint.message}")
+        self.diagnostics.append(Diagnostic(
+            complaint.code, complaint.severity, message, span, note=note, fix=complaint.fix,
+            verdict=complaint.verdict, stops=stops))
+
+    def _deprecated(self, keyword: Keyword, line: Line) -> None:
+        reported = keyword.warns or bool(keyword.obsolete)
+        message = f"{keyword.name} is the old spelling of {keyword.preferred}"
+        self.diagnostics.append(Diagnostic(
+            Code.DEPRECATED, Severity.WARNING if reported else Severity.NOTE,
+            f"{keyword.name} should not be used any more" if keyword.obsolete else message, line.span(0),
+            fix=keyword.obsolete or f"write {keyword.preferred}",
+            verdict=Verdict.DEPRECATED if reported else Verdict.OK))
+
+    def _missing(self, keyword: Keyword, line: Line) -> None:
+        fatal = keyword.missing is Missing.FATAL
+        self.diagnostics.append(Diagnostic(
+            Code.MISSING_PARAMETER, Severity.ERROR, f"{keyword.name} needs a word after it", line.span(),
+            note=_synopsis(keyword), verdict=Verdict.MISSING_PARAMETER if fatal else Verdict.GENERAL, stops=fatal))
+
+    def _need_brace(self, keyword: Keyword, node: Node) -> None:
+        if node.children is None:
+            self._error(Code.MISSING_BRACE, f"{keyword.name} needs a block in braces", node.line,
+                        note="it is taken for an empty one", verdict=Verdict.BRACES)
+
+    def _extra_words(self, keyword: Keyword, line: Line, names: Sequence[str]) -> None:
+        self._error(Code.EXTRA_WORDS, f"{keyword.name} takes no words before its '{{'", line.span(1),
+                    note=f"ignored: {' '.join(names)}")
+
+    def _open_quote(self, line: Line) -> None:
+        self._error(Code.QUOTE, "a quote is not terminated; the rest of the line is ignored",
+                    line.span_from(line.open_quote), verdict=Verdict.QUOTE)
+
+    def _error(
+        self, code: Code, message: str, at: Line | Span | None, *, note: str = "", fix: str = "",
+        verdict: Verdict = Verdict.GENERAL,
+    ) -> None:
+        span = at.span() if isinstance(at, Line) else at
+        self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, note=note, fix=fix, verdict=verdict))
+
+
+def walk(block: Block, path: str = "") -> Iterator[tuple[str, Keyword]]:
+    """Every keyword of the language with the path of the block it stands in ("" = root), old spellings included."""
+    for keyword in block.keywords.values():
+        yield path, keyword
+        if isinstance(keyword.value, Block):
+            yield from walk(keyword.value, f"{path}/{keyword.name}")
+
+
+def _home(path: str) -> str:
+    return path.rpartition("/")[2] or "the outermost level"
+
+
+def _synopsis(keyword: Keyword) -> str:
+    return f"usage: {keyword.synopsis}"

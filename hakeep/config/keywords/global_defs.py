@@ -1,0 +1,314 @@
+"""global_defs: settings for the whole daemon. Several such blocks add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hakeep.config.reader import CHECKS
+from hakeep.config.schema import Entries, Repeat, Section, block_of, keyword
+from hakeep.config.settled import Script
+from hakeep.config.values.addresses import Ip, IpPort
+from hakeep.config.values.links import ExtraInterfaces
+from hakeep.config.values.numbers import AutoSeconds, Flag, OptBool, Seconds, Whole
+from hakeep.config.values.options import Options, Pairs, anything, multicast, whole
+from hakeep.config.values.scripts import Command, FifoPath, User
+from hakeep.config.values.words import Choice, Cpus, Umask, Word, Words, interface_name
+from hakeep.objects.rtnl import IPAddress
+
+U32 = 2**32 - 1
+I32 = 2**31
+
+_MAIL = "no alert mail is sent"
+_SNMP = "there is no SNMP agent"
+_DBUS = "there is no D-Bus interface"
+_LVS = "virtual servers are not run, so the IPVS tables stay as they are"
+_BFD = "BFD sessions are not run"
+_TUNING = "buffers and priorities are chosen by hakeep"
+_IPTABLES = "packets are filtered by nftables in any case"
+_FILES = "files that keepalived keeps are not written"
+
+_CHECKS = {sign + check: None for sign in ("", "+", "-") for check in sorted(CHECKS)}
+
+Account = tuple[str, str | None]
+FifoWords = tuple[str, str | None, str | None]
+
+
+def _process_name(which: str, **facts: Any) -> Any:
+    return keyword(Word("NAME", longest=15), f"process title of {which}", fatal=True, **facts)
+
+
+def _nice(which: str, **facts: Any) -> Any:
+    return keyword(Whole(-20, 19, "NICE"), f"nice value of {which}", **facts)
+
+
+def _real_time(which: str, **facts: Any) -> Any:
+    return keyword(Whole(1, 99, "PRIO", clamp=True), f"SCHED_RR priority of {which}", **facts)
+
+
+def _rttime(which: str, old: str, **facts: Any) -> Any:
+    return keyword(Whole(1, U32, "MICROSECONDS"), f"CPU time that {which} may use without a pause when real-time",
+                   fatal=True, default="10000", old=(old,), **facts)
+
+
+def _buffer(which: str) -> Any:
+    return keyword(Whole(0, U32, "BYTES"), f"receive buffer of {which}", ignored=_TUNING)
+
+
+def _force(which: str) -> Any:
+    return keyword(OptBool(), f"let the receive buffer of {which} exceed rmem_max", ignored=_TUNING)
+
+
+def _fifo(what: str, **facts: Any) -> Any:
+    return keyword(FifoPath(), f"named pipe that gets {what}", repeat=Repeat.FIRST, **facts)
+
+
+def _fifo_script(which: str, **facts: Any) -> Any:
+    return keyword(Command(), f"program that reads {which}, whose path it gets as last argument", repeat=Repeat.FIRST,
+                   **facts)
+
+
+class GlobalDefs(Section):
+    """Settings for the whole daemon."""
+
+    # processes
+    process_names: bool | None = keyword(Flag(), "give every process a title of its own", process="all")
+    process_name: str | None = _process_name("the parent", process="all")
+    vrrp_process_name: str | None = _process_name("the VRRP process")
+    checker_process_name: str | None = _process_name(
+        "the checker process", old=("lvs_process_name",), process="lvs", ignored=_LVS)
+    bfd_process_name: str | None = _process_name("the BFD process", process="bfd", ignored=_BFD)
+    vrrp_priority: int | None = _nice("the VRRP process")
+    vrrp_no_swap: bool | None = keyword(Flag(), "lock the memory of the VRRP process")
+    vrrp_rt_priority: int | None = _real_time("the VRRP process")
+    vrrp_cpu_affinity: tuple[int, ...] | None = keyword(Cpus(), "CPUs of the VRRP process")
+    vrrp_rlimit_rttime: int | None = _rttime("the VRRP process", "vrrp_rlimit_rtime")
+    checker_priority: int | None = _nice("the checker process", process="lvs", ignored=_LVS)
+    checker_no_swap: bool | None = keyword(
+        Flag(), "lock the memory of the checker process", process="lvs", ignored=_LVS)
+    checker_rt_priority: int | None = _real_time("the checker process", process="lvs", ignored=_LVS)
+    checker_cpu_affinity: tuple[int, ...] | None = keyword(
+        Cpus(), "CPUs of the checker process", process="lvs", ignored=_LVS)
+    checker_rlimit_rttime: int | None = _rttime(
+        "the checker process", "checker_rlimit_rtime", process="lvs", ignored=_LVS)
+    bfd_priority: int | None = _nice("the BFD process", process="bfd", ignored=_BFD)
+    bfd_no_swap: bool | None = keyword(Flag(), "lock the memory of the BFD process", process="bfd", ignored=_BFD)
+    bfd_rt_priority: int | None = _real_time("the BFD process", process="bfd", ignored=_BFD)
+    bfd_cpu_affinity: tuple[int, ...] | None = keyword(
+        Cpus(), "CPUs of the BFD process", process="bfd", ignored=_BFD)
+    bfd_rlimit_rttime: int | None = _rttime("the BFD process", "bfd_rlimit_rtime", process="bfd", ignored=_BFD)
+    max_auto_priority: int | None = keyword(
+        Whole(-1, 99, "PRIO", default=99), "how far real-time priority may rise by itself when timers are late",
+        process="all", ignored=_TUNING, default="0, never")
+    min_auto_priority_delay: int | None = keyword(
+        Whole(1, 10_000_000, "MICROSECONDS"), "lateness that makes it rise", process="all", ignored=_TUNING)
+
+    # this host, accounts and scripts
+    router_id: str | None = keyword(Word("STRING"), "name of this host in reports", process="all", default="host name")
+    script_user: Account | None = keyword(
+        User(), "account of scripts that name none", process="all",
+        default="hakeep_script or keepalived_script if there is such an account")
+    enable_script_security: bool | None = keyword(
+        Flag(), "run no script as root that somebody else could change", process="all", default="off")
+    use_symlink_paths: bool | None = keyword(
+        OptBool(), "keep symbolic links in script paths", process="all", since="2.4", default="false")
+    set_supplementary_groups: bool | None = keyword(
+        OptBool(), "give scripts all groups of their account", process="all", since="2.4", default="false")
+    startup_script: Script | None = keyword(
+        Command(), "run before anything starts", process="all", repeat=Repeat.FIRST)
+    shutdown_script: Script | None = keyword(
+        Command(), "run when all has stopped", process="all", repeat=Repeat.FIRST)
+    startup_script_timeout: int | None = keyword(
+        Whole(1, 1000, "SECONDS"), "how long to wait for it", process="all", default="10")
+    shutdown_script_timeout: int | None = keyword(
+        Whole(1, 1000, "SECONDS"), "how long to wait for it", process="all", default="10")
+    umask: int | None = keyword(Umask(), "file mode mask", process="all", fatal=True, default="0177")
+
+    # what VRRP instances start from
+    dynamic_interfaces: str | None = keyword(
+        Choice("allow_if_changes", default=""), "interfaces may be missing and may come and go", default="off")
+    default_interface: str | None = keyword(interface_name(), "interface of static addresses without dev",
+                                            default="eth0")
+    vrrp_version: int | None = keyword(
+        Whole(2, 3, "VERSION"), "VRRP version of IPv4 instances that set none", fatal=True, default="2")
+    vrrp_mcast_group4: IPAddress | None = keyword(
+        Ip(4, multicast=True), "group of IPv4 adverts", fatal=True, default="224.0.0.18", reload="restart")
+    vrrp_mcast_group6: IPAddress | None = keyword(
+        Ip(6, multicast=True), "group of IPv6 adverts", fatal=True, default="ff02::12", reload="restart")
+    vrrp_strict: bool | None = keyword(OptBool(), "default of strict_mode", default="false")
+    vrrp_down_timer_adverts: int | None = keyword(Whole(1, 100), "default of down_timer_adverts", fatal=True,
+                                                  default="3")
+    vrrp_skip_check_adv_addr: bool | None = keyword(OptBool(), "default of skip_check_adv_addr", default="false")
+    vrrp_check_unicast_src: bool | None = keyword(Flag(), "default of check_unicast_src", default="off")
+    vrrp_lower_prio_no_advert: bool | None = keyword(OptBool(), "default of lower_prio_no_advert", default="false")
+    vrrp_higher_prio_send_advert: bool | None = keyword(
+        OptBool(), "default of higher_prio_send_advert", default="false")
+    vrrp_owner_ignore_adverts: bool | None = keyword(
+        OptBool(), "default of owner_ignore_adverts", since="2.4", default="false")
+    vrrp_notify_priority_changes: bool | None = keyword(
+        OptBool(), "default of notify_priority_changes", default="false")
+    v3_checksum_as_v2: bool | None = keyword(Flag(), "default of v3_checksum_as_v2", since="2.4", default="off")
+    vip_fence: str | None = keyword(Choice("auto", "off"), "default of vip_fence (hakeep only)", default="auto")
+    vip_lease: float | str | None = keyword(
+        AutoSeconds(1, 3600), "default of vip_lease (hakeep only)", default="auto")
+
+    # announcements
+    vrrp_garp_master_delay: int | None = keyword(
+        Whole(0, 4294, "SECONDS"), "default of garp_master_delay", fatal=True, default="5")
+    vrrp_garp_master_repeat: int | None = keyword(
+        Whole(0, U32, zero=1), "default of garp_master_repeat", fatal=True, default="5")
+    vrrp_garp_master_refresh: int | None = keyword(
+        Whole(0, U32, "SECONDS"), "default of garp_master_refresh", fatal=True, default="0")
+    vrrp_garp_master_refresh_repeat: int | None = keyword(
+        Whole(0, U32, zero=1), "default of garp_master_refresh_repeat", fatal=True, default="1")
+    vrrp_garp_lower_prio_delay: int | None = keyword(
+        Whole(0, 4294, "SECONDS"), "default of garp_lower_prio_delay", fatal=True, default="vrrp_garp_master_delay")
+    vrrp_garp_lower_prio_repeat: int | None = keyword(
+        Whole(0, I32 - 1), "default of garp_lower_prio_repeat", fatal=True, default="vrrp_garp_master_repeat")
+    vrrp_garp_interval: float | None = keyword(
+        Seconds(0.000001, 4294.967295), "smallest gap between ARPs on an interface", fatal=True, default="0")
+    vrrp_gna_interval: float | None = keyword(
+        Seconds(0.000001, 4294.967295), "smallest gap between neighbour advertisements", fatal=True, default="0")
+    vrrp_min_garp: bool | None = keyword(OptBool(), "announce every address exactly once", default="false")
+    vrrp_garp_extra_if: tuple[bool, int] | None = keyword(
+        ExtraInterfaces(1), "default of garp_extra_if", old=("vrrp_vmac_garp_intvl!",), default="0, never")
+
+    # VRRP and the system
+    vrrp_startup_delay: float | None = keyword(
+        Seconds(0.001, 4294.967295), "stay idle for this long after start", fatal=True, default="0")
+    vrrp_delay_after_boot: float | None = keyword(
+        Seconds(0.001, 4294.967295), "stay idle until the host has been up for this long", fatal=True, since="2.4",
+        default="0")
+    log_unknown_vrids: bool | None = keyword(Flag(), "log adverts of virtual routers that are not ours", default="off")
+    disable_local_igmp: bool | None = keyword(
+        Flag(), "send no IGMP joins", reload="never", ignored="the kernel joins the multicast group as usual")
+    vmac_prefix: str | None = keyword(Word("PREFIX"), "start of generated VMAC names", fatal=True, default="vrrp")
+    vmac_addr_prefix: str | None = keyword(
+        Word("PREFIX"), "start of the names of VMACs for addresses", fatal=True, default="vmac_prefix")
+    vrrp_rx_bufs_policy: Pairs | None = keyword(
+        Options("MTU|ADVERT|BYTES", [("policy", lambda word: "" if word in ("MTU", "ADVERT") else whole(1, U32)(word))],
+                least=1),
+        "how large VRRP receive buffers are", default="kernel default")
+    vrrp_rx_bufs_multiplier: int | None = keyword(
+        Whole(1, U32), "adverts of each instance that the buffer should hold", default="3")
+    vrrp_netlink_cmd_rcv_bufs: int | None = _buffer("the VRRP netlink command socket")
+    vrrp_netlink_cmd_rcv_bufs_force: bool | None = _force("the VRRP netlink command socket")
+    vrrp_netlink_monitor_rcv_bufs: int | None = keyword(
+        Whole(0, U32, "BYTES"), "receive buffer of the VRRP netlink event socket", default="kernel default")
+    vrrp_netlink_monitor_rcv_bufs_force: bool | None = keyword(
+        OptBool(), "let that buffer exceed rmem_max", default="false")
+    lvs_netlink_cmd_rcv_bufs: int | None = _buffer("the checker netlink command socket")
+    lvs_netlink_cmd_rcv_bufs_force: bool | None = _force("the checker netlink command socket")
+    lvs_netlink_monitor_rcv_bufs: int | None = _buffer("the checker netlink event socket")
+    lvs_netlink_monitor_rcv_bufs_force: bool | None = _force("the checker netlink event socket")
+    process_monitor_rcv_bufs: int | None = _buffer("the process event socket")
+    process_monitor_rcv_bufs_force: bool | None = _force("the process event socket")
+    vrrp_iptables: tuple[str, ...] | None = keyword(
+        Words("[INCHAIN [OUTCHAIN]]", 0, 2), "filter packets by iptables, in these chains", ignored=_IPTABLES)
+    vrrp_ipsets: tuple[str, ...] | None = keyword(
+        Words("[ADDR4 [ADDR6 [ADDR6IF [IGMP [MLD [ND]]]]]]", 0, 6), "names of ipsets for vrrp_iptables",
+        ignored=_IPTABLES)
+    nftables: str | None = keyword(Word("TABLE", default=""), "name of our nftables table", repeat=Repeat.FIRST,
+                                   reload="never", default="hakeep")
+    nftables_priority: int | None = keyword(
+        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, default="-1", reload="restart")
+    nftables_ifindex: bool | None = keyword(Flag(), "match interfaces by index", default="off")
+    nftables_counters: bool | None = keyword(Flag(), "count what the rules match", default="off")
+    nftables_ipvs: str | None = keyword(
+        Word("TABLE", default=""), "nftables table that marks packets for virtual server groups", process="lvs",
+        ignored=_LVS)
+    nftables_ipvs_priority: int | None = keyword(
+        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, process="lvs", ignored=_LVS)
+    nftables_ipvs_start_fwmark: int | None = keyword(
+        Whole(1, U32), "first mark that it gives out", fatal=True, process="lvs", ignored=_LVS)
+
+    # telling others
+    notify_fifo: FifoWords | None = _fifo("all events", process="all")
+    notify_fifo_script: Script | None = _fifo_script("notify_fifo", process="all")
+    vrrp_notify_fifo: FifoWords | None = _fifo("events of VRRP")
+    vrrp_notify_fifo_script: Script | None = _fifo_script("vrrp_notify_fifo")
+    lvs_notify_fifo: FifoWords | None = _fifo("events of virtual servers", process="lvs", ignored=_LVS)
+    lvs_notify_fifo_script: Script | None = _fifo_script("lvs_notify_fifo", process="lvs", ignored=_LVS)
+    fifo_write_vrrp_states_on_reload: bool | None = keyword(Flag(), "repeat all states after a reload", default="off")
+    notification_email: tuple[str, ...] = keyword(
+        Entries(Word("ADDRESS"), words=True), "who gets mail", process="all", ignored=_MAIL)
+    notification_email_from: str | None = keyword(Word("ADDRESS"), "sender of mail", process="all", ignored=_MAIL)
+    smtp_server: tuple[IPAddress | str, int | None] | None = keyword(
+        IpPort(host=True), "mail relay", process="all", fatal=True, ignored=_MAIL)
+    smtp_helo_name: str | None = keyword(Word("NAME", default=""), "name given in HELO", process="all", ignored=_MAIL)
+    smtp_connect_timeout: int | None = keyword(
+        Whole(0, 4294, "SECONDS", zero=1), "time limit of a mail", process="all", fatal=True, ignored=_MAIL)
+    smtp_alert: bool | None = keyword(OptBool(), "default of smtp_alert everywhere", process="all", ignored=_MAIL)
+    smtp_alert_vrrp: bool | None = keyword(OptBool(), "default of smtp_alert of instances", ignored=_MAIL)
+    smtp_alert_checker: bool | None = keyword(
+        OptBool(), "default of smtp_alert of virtual servers", process="lvs", ignored=_MAIL)
+    no_email_faults: bool | None = keyword(Flag(), "no mail about FAULT", ignored=_MAIL)
+    no_checker_emails: bool | None = keyword(
+        OptBool(), "no mail about checks that change nothing", process="lvs", ignored=_MAIL)
+    snmp_socket: str | None = keyword(Word("ADDRESS", default=""), "AgentX master", process="all", ignored=_SNMP)
+    enable_traps: bool | None = keyword(Flag(), "send SNMP traps", process="all", ignored=_SNMP)
+    enable_snmp_vrrp: bool | None = keyword(
+        Flag(), "keepalived's MIB for VRRP", old=("enable_snmp_keepalived",), ignored=_SNMP)
+    enable_snmp_rfc: bool | None = keyword(Flag(), "both MIBs of the RFCs", ignored=_SNMP)
+    enable_snmp_rfcv2: bool | None = keyword(Flag(), "the MIB of RFC 2787", ignored=_SNMP)
+    enable_snmp_rfcv3: bool | None = keyword(Flag(), "the MIB of RFC 6527", ignored=_SNMP)
+    enable_snmp_checker: bool | None = keyword(
+        Flag(), "keepalived's MIB for virtual servers", process="lvs", ignored=_SNMP)
+    snmp_vs_stats_update_interval: float | None = keyword(
+        Seconds(0.001, 30), "age of statistics of virtual servers", process="lvs", since="2.4", ignored=_SNMP)
+    snmp_rs_stats_update_interval: float | None = keyword(
+        Seconds(0.001, 30), "age of statistics of real servers", process="lvs", since="2.4", ignored=_SNMP)
+    enable_dbus: bool | None = keyword(Flag(), "offer a D-Bus interface", ignored=_DBUS)
+    dbus_service_name: str | None = keyword(Word("NAME"), "D-Bus name", ignored=_DBUS)
+    dbus_no_interface_name: str | None = keyword(
+        Word("NAME"), "D-Bus path of instances without interface", since="2.4", ignored=_DBUS)
+
+    # virtual servers
+    checker_log_all_failures: bool | None = keyword(
+        OptBool(), "default of log_all_failures", process="lvs", ignored=_LVS)
+    rs_init_notifies: bool | None = keyword(
+        OptBool(), "run notify scripts for the first state too", process="lvs", ignored=_LVS)
+    lvs_timeouts: Pairs | None = keyword(
+        Options("[tcp N] [tcpfin N] [udp N] (0..2678400)",
+                named=dict.fromkeys(("tcp", "tcpfin", "udp"), whole(0, 2678400)), least=2),
+        "timeouts of IPVS connections", process="lvs", ignored=_LVS)
+    lvs_flush: bool | None = keyword(Flag(), "empty the IPVS tables at start", process="lvs", ignored=_LVS)
+    lvs_flush_on_stop: str | None = keyword(
+        Choice("VS", default=""), "empty the IPVS tables at stop", old=("lvs_flush_onstop",), process="lvs",
+        ignored=_LVS)
+    lvs_sync_daemon: Pairs | None = keyword(
+        Options("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group IP]",
+                [("interface", anything), ("instance", anything)],
+                {"inst": anything, "id": whole(0, 255), "maxlen": whole(1, 65507), "port": whole(1, 65535),
+                 "ttl": whole(1, 255), "group": multicast}, least=1),
+        "synchronise IPVS connections", process="lvs", repeat=Repeat.FIRST,
+        ignored="the IPVS synchronisation daemon is left as it is")
+
+    # files, reading and reloading
+    random_seed: int | None = keyword(Whole(0, U32), "seed of ${_RANDOM}", process="all", fatal=True)
+    include_check: Pairs | None = keyword(
+        Options("[[+|-]read|match|wildcard_match|brace_match ...]", what="check", named=_CHECKS),
+        "which failed includes are errors", process="all", default="none")
+    reload_check_config: str | None = keyword(
+        Word("LOGFILE", default=""), "check a new configuration before it is taken", process="all",
+        notes="hakeep always does", default="on")
+    reload_time_file: str | None = keyword(Word("PATH"), "file that says when to reload", process="all")
+    reload_repeat: bool | None = keyword(Flag(), "reload at that time every day", process="all", default="off")
+    reload_file: str | None = keyword(
+        Word("PATH", default=""), "file that exists while the configuration is read", process="all", default="off")
+    config_save_dir: str | None = keyword(
+        Word("DIR"), "keep a copy of every configuration that was read", process="all", fatal=True)
+    tmp_config_directory: str | None = keyword(
+        Word("DIR"), "where the merged configuration is kept", process="all", reload="never", ignored=_FILES)
+    data_use_instance: bool | None = keyword(
+        OptBool(), "put instance and namespace into names of dump files", process="all", default="false")
+    json_version: int | None = keyword(Whole(1, 2), "layout of the JSON dump", since="2.4", default="1")
+    state_dump_file: str | None = keyword(Word("PATH"), "where state is dumped to", process="all", since="2.4")
+    stats_dump_file: str | None = keyword(Word("PATH"), "where statistics are dumped to", process="all", since="2.4")
+    json_dump_file: str | None = keyword(Word("PATH"), "where the JSON dump goes", process="all", since="2.4")
+    iproute_usr_dir: str | None = keyword(
+        Word("DIR"), "iproute2's tables of names", process="all", since="2.4", ignored="/usr/share/iproute2 is read")
+    iproute_etc_dir: str | None = keyword(
+        Word("DIR"), "local tables of names", process="all", since="2.4", ignored="/etc/iproute2 is read")
+
+
+GLOBAL_DEFS = block_of(GlobalDefs)

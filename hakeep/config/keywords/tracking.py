@@ -1,0 +1,110 @@
+"""What the priority of an instance may depend on, groups of instances, and the scripts that are told of changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hakeep.config.schema import Block, Entries, Repeat, Section, block_of, given, keyword
+from hakeep.config.settled import Script
+from hakeep.config.values.numbers import Flag, OptBool, Seconds, Weight, Whole
+from hakeep.config.values.options import Options, Tracked, one_of
+from hakeep.config.values.scripts import Command, User
+from hakeep.config.values.words import Choice, Word, Words
+
+_UNSAFE = "the instance would stay master although what it tracks has failed"
+_HOURLY = Seconds(0.000001, 3600)
+
+TrackedEntry = tuple[str, int | None, bool | None]
+
+
+_TRACKERS: dict[str, tuple[Tracked, str]] = {
+    "track_interface": (Tracked("IFNAME", 253, noreverse=False), "interfaces whose state counts"),
+    "track_script": (Tracked("SCRIPT", 253), "vrrp_script blocks whose result counts"),
+    "track_file": (Tracked("FILE", 254), "track_file blocks whose number counts"),
+    "track_process": (Tracked("PROCESS", 254), "vrrp_track_process blocks whose count counts"),
+    "track_bfd": (Tracked("BFD", 253), "bfd_instance blocks whose session counts"),
+}
+
+
+def tracker(name: str) -> Any:
+    """The field of a track_* block, for instances and groups."""
+    entry, doc = _TRACKERS[name]
+    return keyword(Entries(entry), doc, unsafe=_UNSAFE)
+
+
+def notifier(when: str) -> Any:
+    """The field of a notify script, for instances and groups."""
+    return keyword(Command(), f"run {when}", fatal=True, repeat=Repeat.FIRST)
+
+
+class VrrpSyncGroup(Section):
+    """Instances that must all be in the same state."""
+
+    group: tuple[str, ...] = keyword(
+        Entries(Word("INSTANCE"), words=True), "the members", required=True, repeat=Repeat.FIRST)
+    track_interface: tuple[TrackedEntry, ...] = tracker("track_interface")
+    track_script: tuple[TrackedEntry, ...] = tracker("track_script")
+    track_file: tuple[TrackedEntry, ...] = tracker("track_file")
+    track_process: tuple[TrackedEntry, ...] = tracker("track_process")
+    track_bfd: tuple[TrackedEntry, ...] = tracker("track_bfd")
+    notify_master: Script | None = notifier("on becoming MASTER")
+    notify_backup: Script | None = notifier("on becoming BACKUP")
+    notify_fault: Script | None = notifier("on entering FAULT")
+    notify_stop: Script | None = notifier("when the daemon stops")
+    notify: Script | None = notifier("on every change; kind, name, state and priority follow as arguments")
+    smtp_alert: bool | None = keyword(
+        OptBool(), "send mail on changes of state", default="smtp_alert_vrrp, smtp_alert, false",
+        ignored="no alert mail is sent")
+    notify_priority_changes: bool | None = keyword(
+        OptBool(), "tell FIFOs when only a priority changed", default="vrrp_notify_priority_changes")
+    sync_group_tracking_weight: bool | None = keyword(
+        Flag(), "let members track with weights", default="off", old=("global_tracking!",))
+
+
+class VrrpScript(Section):
+    """A command that is run again and again, and whose result counts."""
+
+    script: Script | None = keyword(Command(arguments=True), "the command", required=True)
+    interval: float | None = keyword(Seconds(0.001, 4294, 3, otherwise=1.0), "time between starts", fatal=True,
+                                     default="1")
+    timeout: float | None = keyword(Seconds(0.001, 4294, 3, otherwise=1.0), "time after which a run has failed",
+                                    fatal=True, default="interval")
+    weight: tuple[int, bool] | None = keyword(
+        Weight(-253, 253), "change of priority; 0: failure means FAULT", fatal=True, default="0")
+    rise: int | None = keyword(
+        Whole(1, 2**31 - 1, otherwise=1), "successes in a row that are needed", fatal=True, default="1")
+    fall: int | None = keyword(
+        Whole(1, 2**31 - 1, otherwise=1), "failures in a row that are needed", fatal=True, default="1")
+    user: tuple[str, str | None] | None = keyword(User(), "account that runs it", fatal=True, default="script_user")
+    init_fail: bool | None = keyword(Flag(), "take it for failed before the first result", default="off")
+
+
+VRRP_SYNC_GROUP = block_of(VrrpSyncGroup, name="NAME", exact=True, unique=True)
+VRRP_SCRIPT = block_of(VrrpScript, name="NAME", exact=False)
+
+VRRP_TRACK_PROCESS = Block("Counts running processes of a command.", name="NAME", unique=True, children=[
+    given("process", Words("COMMAND [PARAM ...]"), "the command; with PARAMs all arguments are compared",
+          fatal=True, required=True),
+    given("param_match", Choice("initial", "partial", default="exact"), "how PARAMs are compared"),
+    given("weight", Weight(-254, 254), "change of priority; 0: too few mean FAULT"),
+    given("quorum", Whole(1, 65535), "fewest processes", fatal=True, default="1"),
+    given("quorum_max", Whole(0, 65535), "most processes", fatal=True, default="no limit"),
+    given("delay", _HOURLY, "sets fork_delay and terminate_delay", fatal=True, default="0"),
+    given("terminate_delay", _HOURLY, "wait when there are too few", fatal=True, default="0"),
+    given("fork_delay", _HOURLY, "wait when there are enough again", fatal=True, default="0"),
+    given("full_command", Flag(), "compare the whole command line", default="off"),
+])
+
+TRACK_FILE = Block("A file whose number counts.", name="NAME", unique=True, children=[
+    given("file", Word("PATH"), "the file", required=True),
+    given("weight", Weight(-254, 254), "factor of the number; 0: any other number means FAULT", default="1"),
+    given("init_file", Options("[VALUE] [overwrite]", [("value", lambda word: "" if word.lstrip("+-").isdecimal()
+                               else "a whole number")], {"overwrite": None}), "create the file at start"),
+])
+
+TRACK_GROUP = Block("Instances that static addresses, routes and rules follow.", name="NAME", unique=True, children=[
+    given("group", Entries(Word("INSTANCE"), words=True), "the members", required=True, repeat=Repeat.FIRST),
+])
+
+LINKBEAT = Options("IFNAME [MII|ETHTOOL|IOCTL]", [("interface", lambda word: ""),
+                   ("method", one_of("MII", "ETHTOOL", "IOCTL"))], least=1)

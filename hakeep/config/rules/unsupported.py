@@ -1,0 +1,52 @@
+"""What hakeep does not do yet, read off the schema's marks.
+
+Ignoring a tracker or a sync group is unsafe: the instance would keep addresses that it ought to give away. Such words
+are errors, each where it stands, and the daemon refuses to start on them unless it is told to ignore them. All else is
+one warning for each thing that hakeep does not do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
+from hakeep.config.keywords.static import ROOT, Config
+from hakeep.config.schema import Block, Keyword, Section, Support
+from hakeep.config.span import Span
+
+
+def unsupported(config: Config) -> list[Diagnostic]:
+    """Errors for words that are unsafe to ignore, one warning for every other thing that is not done."""
+    errors: list[Diagnostic] = []
+    ignored: dict[str, list[tuple[str, Span | None]]] = {}
+    for keyword, section in _used(config, ROOT):
+        span = section.span(keyword.field, 0)
+        if keyword.support is Support.UNSAFE:
+            errors.append(Diagnostic(
+                Code.UNSUPPORTED, Severity.ERROR, f"{keyword.name} is not supported yet", span, verdict=Verdict.OK,
+                note=f"without it {keyword.instead}", fix="--ignore-unsupported goes on all the same", stops=True))
+        elif keyword.support is Support.IGNORED:
+            ignored.setdefault(keyword.instead, []).append((keyword.name, span))
+    warnings = [
+        Diagnostic(Code.IGNORED, Severity.WARNING, f"{_names(uses)}: {instead}", uses[0][1], verdict=Verdict.OK)
+        for instead, uses in ignored.items()
+    ]
+    return errors + warnings
+
+
+def _names(uses: list[tuple[str, Span | None]]) -> str:
+    names = list(dict.fromkeys(name for name, _ in uses))
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _used(section: Section, block: Block) -> Iterator[tuple[Keyword, Section]]:
+    """Keywords with a mark that are in use, outermost first. What stands in a marked block is not looked at."""
+    for field, value in section.given():
+        keyword = block.fields.get(field)
+        if keyword is None or value is None or value == ():
+            continue
+        if keyword.support is not Support.FULL:
+            yield keyword, section
+        elif isinstance(keyword.value, Block):
+            for inner in value if isinstance(value, tuple) else (value,):
+                yield from _used(inner, keyword.value)

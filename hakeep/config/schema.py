@@ -1,0 +1,278 @@
+"""The language as data: what keywords there are, where, and all that is to be known about each.
+
+Two ways to declare a block, one result. A block that something acts on is a `Section` whose fields are made by
+`keyword(...)`; `block_of` reads them. A block whose values are only kept is a list of `given(...)` keywords and
+binds to `Plain`. Both give a `Block`: a table of `Keyword`s from which parser, checks, and later YAML, manual pages,
+completion and reload rules are read off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from hakeep.config.reader import Line
+from hakeep.config.span import Span
+from hakeep.config.values.value import Value
+
+
+class Missing(Enum):
+    """What a keyword without the words it needs means."""
+
+    ERROR = "the line is ignored"
+    FATAL = "reading stops, as keepalived's does"
+
+
+class Repeat(Enum):
+    """What a keyword means that comes again in its block."""
+
+    LAST = "the last one counts"
+    FIRST = "the first one counts; more are errors"
+    SAME = "the first one counts; another value is an error"
+    REPLACE = "the last one counts, with an error"
+    ADD = "all count"
+
+
+class Reload(StrEnum):
+    """How a changed value takes effect at a reload."""
+
+    HOT = "hot"
+    RESTART = "restart"
+    NEVER = "never"
+
+
+class Process(StrEnum):
+    """Which worker acts on the value."""
+
+    VRRP = "vrrp"
+    LVS = "lvs"
+    BFD = "bfd"
+    ALL = "all"
+
+
+class Support(Enum):
+    """Whether hakeep acts on the keyword."""
+
+    FULL = "hakeep acts on it"
+    IGNORED = "hakeep goes on without it, with a warning"
+    UNSAFE = "hakeep refuses to go on without it"
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A list block: one entry a line, each read by `entry`. `words`: every word of every line is an entry."""
+
+    entry: Value[Any]
+    words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """One keyword of a block.
+
+    `field` is the name under which the value is kept. With `vital` nothing starts if the value is bad. `default` and
+    `doc` are for people. `instead` says what happens
+    instead of what is not supported. `preferred` is set on old spellings; `warns` on those that keepalived reports.
+    `gives` is a fixed value for spellings that differ in meaning only (neighbour_ip, no_accept).
+    """
+
+    name: str
+    value: Value[Any] | Entries | Block
+    doc: str
+    field: str = ""
+    default: str = ""
+    required: bool = False
+    vital: bool = False
+    missing: Missing = Missing.ERROR
+    repeat: Repeat = Repeat.LAST
+    reload: Reload = Reload.HOT
+    process: Process = Process.VRRP
+    since: str = ""
+    support: Support = Support.FULL
+    instead: str = ""
+    obsolete: str = ""
+    preferred: str = ""
+    warns: bool = False
+    old: tuple[str, ...] = ()
+    notes: str = ""
+
+    @property
+    def synopsis(self) -> str:
+        """The keyword and what may follow it, on one line."""
+        if isinstance(self.value, Block):
+            name = f" {self.value.name}" if self.value.name else ""
+            return f"{self.name}{name} {{ ... }}"
+        if isinstance(self.value, Entries):
+            return f"{self.name} {{ {self.value.entry.synopsis} }}"
+        return f"{self.name} {self.value.synopsis}".rstrip()
+
+
+class _Given:
+    """What `keyword` leaves in a class body until `Section` takes it: keywords and the field's default."""
+
+    __slots__ = ("default", "facts", "keywords")
+
+    def __init__(self, keywords: list[tuple[str, Any, str]], facts: dict[str, Any], default: Any) -> None:
+        self.keywords, self.facts, self.default = keywords, facts, default
+
+
+def keyword(
+    value: Value[Any] | Entries | Block, doc: str, *, spelled: str = "",
+    also: Iterable[tuple[str, Value[Any], str]] = (), **facts: Any,
+) -> Any:
+    """A field of a section that is a keyword. Lists default to (), everything else to None.
+
+    `spelled` is the keyword when it is not the field's name. `also` are further keywords that set the same field.
+    """
+    adds = isinstance(value, Entries) or facts.get("repeat") is Repeat.ADD
+    return _Given([(spelled, value, doc), *also], facts, () if adds else None)
+
+
+class Section:
+    """A bound block. `at` is its first line, `places` the lines of its keywords (of list entries, entry by entry).
+
+    A subclass declares keywords as fields. It is what a frozen dataclass would be, but it makes no code (a hundred
+    fields would cost some ten milliseconds at every start) and stores only what was written: the rest is the class's
+    defaults. Equality leaves out where things were written.
+    """
+
+    name: str = ""
+    at: Line | None = None
+    places: Mapping[str, tuple[Line, ...]] = MappingProxyType({})
+    __children__: ClassVar[tuple[Keyword, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        children = []
+        for name, item in list(vars(cls).items()):
+            if isinstance(item, _Given):
+                setattr(cls, name, item.default)
+                children += [
+                    Keyword(spelled or name, value, doc, field=name, **_normal(value, item.facts))
+                    for spelled, value, doc in item.keywords
+                ]
+        cls.__children__ = tuple(children)
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} cannot be changed")
+
+    def _what(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("at", "places")}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Section) and self._what() == other._what()
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(sorted(self._what().items(), key=lambda item: item[0]))))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._what().items())})"
+
+    def given(self) -> Iterable[tuple[str, Any]]:
+        """Fields that were written, and their values."""
+        return self._what().items()
+
+    def order(self, keyword: str = "", index: int = -1) -> int:
+        """Which line of the configuration the keyword (or else the block's beginning) is; -1 if it was not written."""
+        lines = self.places.get(keyword, ()) if keyword else (self.at,)
+        line = lines[index] if lines and -len(lines) <= index < len(lines) else None
+        return line.order if line else -1
+
+    def span(self, keyword: str = "", index: int = -1, word: int | None = None) -> Span | None:
+        """Where the keyword (its last line, or entry number `index`) was written; else where the block begins."""
+        lines = self.places.get(keyword)
+        if lines and -len(lines) <= index < len(lines):
+            return lines[index].span(word)
+        return self.at.span(None) if self.at else None
+
+
+class Plain(Section):
+    """A block that is kept as it is: keyword and value, in order. Values of repeatable keywords are tuples.
+
+    `head` is what the words after the block's keyword mean, where the block is not just named.
+    """
+
+    keyword: str = ""
+    values: tuple[tuple[str, Any], ...] = ()
+    head: Any = None
+
+    def given(self) -> Iterable[tuple[str, Any]]:
+        return self.values
+
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """The value of a keyword, or `default` if it is absent."""
+        for name, value in self.values:
+            if name == keyword:
+                return value
+        return default
+
+
+class Block:
+    """A kind of block: its keywords, and what it binds to.
+
+    `name` is the synopsis of the words after the keyword ("" = none are allowed), `exact` says that it is exactly one.
+    With `unique` a second block of the same name is an error and left out. `head` reads the words after the keyword; a
+    block whose head is bad is left out. A block with `entries` holds lines of those instead of keywords.
+    """
+
+    __slots__ = ("_build", "children", "doc", "entries", "exact", "fields", "head", "keywords", "name", "unique")
+
+    def __init__(
+        self, doc: str, children: Iterable[Keyword], *, name: str = "", exact: bool = False, unique: bool = False,
+        head: Value[Any] | None = None, entries: Value[Any] | None = None, build: Callable[..., Section] | None = None,
+    ) -> None:
+        self.doc, self.name, self.exact, self.unique = doc, name, exact, unique
+        self.head, self.entries = head, entries
+        self._build = build
+        self.children: tuple[Keyword, ...] = tuple(children)
+        self.keywords: dict[str, Keyword] = {}
+        for child in self.children:
+            self.keywords[child.name] = child
+            for spelling in child.old:
+                old = spelling.rstrip("!")
+                warns = spelling.endswith("!")
+                self.keywords[old] = replace(child, name=old, preferred=child.name, warns=warns, old=())
+        self.fields = {child.field: child for child in reversed(self.children)}
+
+    def build(
+        self, keyword: str, name: str, line: Line | None, values: dict[str, Any], places: dict[str, tuple[Line, ...]],
+        head: Any = None,
+    ) -> Section:
+        """The bound section."""
+        if self._build:
+            return self._build(name=name, at=line, places=places, **values)
+        return Plain(name=name, at=line, places=places, keyword=keyword, values=tuple(values.items()), head=head)
+
+
+def block_of(cls: type[Section], **facts: Any) -> Block:
+    """The block that a section class declares. Its docstring's first line is the block's."""
+    return Block((cls.__doc__ or "").partition("\n")[0], cls.__children__, build=cls, **facts)
+
+
+def given(name: str, value: Value[Any] | Entries | Block, doc: str, **facts: Any) -> Keyword:
+    """A keyword of a block that is kept as it is."""
+    return Keyword(name, value, doc, field=facts.pop("field", name), **_normal(value, facts))
+
+
+def _normal(value: object, facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts in full: `fatal`, `ignored` and `unsafe` are short for what their names say, list blocks add up."""
+    full: dict[str, Any] = {"repeat": Repeat.ADD} if isinstance(value, Entries) else {}
+    full |= facts
+    if full.pop("fatal", False):
+        full["missing"] = Missing.FATAL
+    if "reload" in full:
+        full["reload"] = Reload(full["reload"])
+    if "process" in full:
+        full["process"] = Process(full["process"])
+    for short, support in (("ignored", Support.IGNORED), ("unsafe", Support.UNSAFE)):
+        if short in full:
+            full |= {"support": support, "instead": full.pop(short)}
+    return full

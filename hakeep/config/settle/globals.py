@@ -1,0 +1,125 @@
+"""global_defs and the outermost level, settled."""
+
+from __future__ import annotations
+
+from hakeep.config.diagnostic import Code, Findings, Verdict
+from hakeep.config.host import Host
+from hakeep.config.keywords.global_defs import GlobalDefs
+from hakeep.config.keywords.static import Config
+from hakeep.config.settled import Fifo, GarpLimit, Global, Process, Script
+
+
+def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
+    """What the supervisor and the vrrp worker take from outside the instances."""
+    written = config.global_defs or GlobalDefs()
+    _check(written, host, findings)
+    policy = dict(written.vrrp_rx_bufs_policy or ()).get("policy", "")
+    user, group = written.script_user or (None, None)
+    return Global(
+        router_id=written.router_id or "",
+        instance=config.instance or "",
+        net_namespace=config.net_namespace or "",
+        use_pid_dir=bool(config.use_pid_dir or config.instance or config.net_namespace),
+        child_wait_time=5.0 if config.child_wait_time is None else float(config.child_wait_time),
+        umask=0o177 if written.umask is None else written.umask,
+        vrrp_process=_process(written),
+        startup_script=written.startup_script,
+        startup_script_timeout=float(written.startup_script_timeout or 10),
+        shutdown_script=written.shutdown_script,
+        shutdown_script_timeout=float(written.shutdown_script_timeout or 10),
+        script_user=user,
+        script_group=group,
+        enable_script_security=bool(written.enable_script_security),
+        set_supplementary_groups=bool(written.set_supplementary_groups),
+        notify_fifo=_fifo(written.notify_fifo, written.notify_fifo_script),
+        vrrp_notify_fifo=_fifo(written.vrrp_notify_fifo, written.vrrp_notify_fifo_script),
+        fifo_write_vrrp_states_on_reload=bool(written.fifo_write_vrrp_states_on_reload),
+        vrrp_startup_delay=written.vrrp_startup_delay or 0.0,
+        vrrp_delay_after_boot=written.vrrp_delay_after_boot or 0.0,
+        log_unknown_vrids=bool(written.log_unknown_vrids),
+        dynamic_interfaces=written.dynamic_interfaces is not None,
+        garp_limits=_garp_limits(config, written, host, findings),
+        nftables_table=written.nftables or "",
+        nftables_priority=-1 if written.nftables_priority is None else written.nftables_priority,
+        nftables_counters=bool(written.nftables_counters),
+        vrrp_rx_bufs_policy=policy,
+        vrrp_rx_bufs_multiplier=written.vrrp_rx_bufs_multiplier or 3,
+        netlink_monitor_rcv_bufs=written.vrrp_netlink_monitor_rcv_bufs or 0,
+        data_use_instance=bool(written.data_use_instance),
+        json_version=written.json_version or 1,
+        state_dump_file=written.state_dump_file or "",
+        stats_dump_file=written.stats_dump_file or "",
+        json_dump_file=written.json_dump_file or "",
+        reload_file=written.reload_file,
+        reload_time_file=written.reload_time_file or "",
+        reload_repeat=bool(written.reload_repeat),
+        config_save_dir=written.config_save_dir or "",
+    )
+
+
+def _process(written: GlobalDefs) -> Process:
+    title = "hakeep_vrrp" if written.process_names else ""
+    return Process(
+        name=written.vrrp_process_name or title,
+        priority=written.vrrp_priority or 0,
+        rt_priority=written.vrrp_rt_priority or 0,
+        no_swap=bool(written.vrrp_no_swap),
+        cpu_affinity=written.vrrp_cpu_affinity or (),
+        rlimit_rttime=max(2, written.vrrp_rlimit_rttime or 10000),
+    )
+
+
+def _fifo(words: tuple[str, str | None, str | None] | None, script: Script | None) -> Fifo | None:
+    return Fifo(*words, script=script) if words else None
+
+
+def _garp_limits(config: Config, written: GlobalDefs, host: Host, findings: Findings) -> tuple[GarpLimit, ...]:
+    limits = []
+    if written.vrrp_garp_interval or written.vrrp_gna_interval:
+        limits.append(GarpLimit((), written.vrrp_garp_interval or 0.0, written.vrrp_gna_interval or 0.0))
+    taken: set[str] = set()
+    for group in config.garp_group:
+        interfaces = []
+        for keyword, names in (("interface", group.interface), ("interfaces", group.interfaces)):
+            for index, name in enumerate(names):
+                span = group.span(keyword, index)
+                if name in taken:
+                    findings.error(Code.GARP_GROUP, f"{name} is in a garp_group already", span)
+                    continue
+                if host.lacks_interface(name) and not written.dynamic_interfaces:
+                    findings.error(Code.UNKNOWN_INTERFACE, f"there is no interface {name}", span, stops=True,
+                                   fix="dynamic_interfaces in global_defs allows for interfaces that come later")
+                taken.add(name)
+                interfaces.append(name)
+        if not interfaces or not (group.garp_interval or group.gna_interval):
+            lacks = "an interval" if interfaces else "an interface"
+            findings.error(Code.GARP_GROUP, f"this garp_group has no effect: it lacks {lacks}", group.span())
+            continue
+        limits.append(GarpLimit(tuple(interfaces), group.garp_interval or 0.0, group.gna_interval or 0.0))
+    return tuple(limits)
+
+
+def _check(written: GlobalDefs, host: Host, findings: Findings) -> None:
+    group = written.vrrp_mcast_group6
+    if group is not None and (int(group) >> 112) & 0xF != 2:
+        findings.warning(Code.LINK_LOCAL, f"{group} is not of link-local scope", written.span("vrrp_mcast_group6"),
+                         verdict=Verdict.GENERAL, note="adverts must not leave the link")
+    for keyword in ("vrrp_iptables", "vrrp_ipsets"):
+        if getattr(written, keyword) is not None:
+            findings.warning(Code.IGNORED, f"{keyword}: packets are filtered by nftables, not iptables",
+                             written.span(keyword), fix="write nftables", verdict=Verdict.GENERAL)
+    if host.cpus is not None:
+        for keyword in ("vrrp_cpu_affinity", "checker_cpu_affinity", "bfd_cpu_affinity"):
+            for cpu in getattr(written, keyword) or ():
+                if cpu >= host.cpus:
+                    findings.error(Code.OUT_OF_RANGE, f"{keyword}: there is no CPU {cpu}", written.span(keyword))
+    if host.users is not None and written.script_user and written.script_user[0] not in host.users:
+        findings.error(Code.UNKNOWN_USER, f"there is no user {written.script_user[0]}", written.span("script_user"))
+    elif host.groups is not None and written.script_user and written.script_user[1]:
+        name = written.script_user[1]
+        if name not in host.groups and not name.isdecimal():
+            findings.error(Code.UNKNOWN_USER, f"there is no group {name}", written.span("script_user"))
+    for fifo in ("notify_fifo", "vrrp_notify_fifo"):
+        if getattr(written, f"{fifo}_script") and not getattr(written, fifo):
+            findings.warning(Code.UNUSED, f"{fifo}_script has nothing to read without {fifo}",
+                             written.span(f"{fifo}_script"))

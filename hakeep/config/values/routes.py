@@ -1,0 +1,107 @@
+"""Route and rule entries, in the words of iproute2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hakeep.config.diagnostic import Code, Severity, Verdict
+from hakeep.config.values.options import Check, Options, Pairs, anything, interface, ip, one_of, prefix, whole
+from hakeep.config.values.value import Complain, Complaint, Invalid
+
+U32 = 2**32 - 1
+_TYPES = ("unicast", "local", "broadcast", "throw", "unreachable", "prohibit", "blackhole", "multicast", "nat")
+_LOCKED = ("mtu", "advmss", "rtt", "rttvar", "reordering", "cwnd", "ssthresh", "rto_min", "congctl")
+
+
+def _duration(word: str) -> str:
+    number = word.removesuffix("ms").removesuffix("s")
+    good = number.replace(".", "", 1).isdecimal() and number.isascii()
+    return "" if good else "a time, with ms or s after it"
+
+
+_ROUTE: dict[str, Check | None] = {
+    "inet": None, "inet6": None, "to": prefix, **dict.fromkeys(_TYPES, None), "src": ip, "via": anything,
+    "from": prefix, "tos": anything, "table": anything, "protocol": anything, "scope": anything,
+    "metric": whole(0, U32), "dev": interface, "onlink": None, "encap": anything, "mtu": whole(0, U32),
+    "advmss": whole(0, U32), "rtt": _duration, "rttvar": _duration, "reordering": whole(0, U32), "cwnd": whole(0, U32),
+    "ssthresh": whole(0, U32), "rto_min": _duration, "congctl": anything, "expires": whole(0, U32),
+    "hoplimit": whole(0, 255), "window": whole(0, U32), "initcwnd": whole(0, U32), "initrwnd": whole(0, U32),
+    "quickack": whole(0, 1), "realms": anything, "features": one_of("ecn"), "pref": one_of("low", "medium", "high"),
+    "ttl-propagate": one_of("enabled", "disabled"), "fastopen_no_cookie": whole(0, 1), "add": None, "prepend": None,
+    "append": None, "nexthop": None, "weight": whole(1, 256), "or": ip, "vrf": interface, "no_track": None,
+    "track_group": anything,
+}
+#: Words that follow `encap`, each with a word of its own or alone.
+_ENCAP = {"ip", "ip6", "mpls", "ila", "id", "dst", "ttl", "hoplimit", "tc", "flags", "csum", "key", "seq"}
+
+
+class Route(Options):
+    """A route entry: a destination first or after `to`, then options in any order."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "[TYPE] [to] ADDR[/LEN]|default [via IP] [dev IFNAME] [src IP] [metric N] [table NAME|N] ...",
+            named=_ROUTE, least=1, what="word of a route", locked=frozenset(_LOCKED),
+            aliases={"dsfield": "tos", "priority": "metric", "preference": "metric", "oif": "dev"},
+            deprecated={"gw": "via", "as": "src"})
+
+    def _option(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]], complain: Complain) -> int:
+        word = words[index]
+        has_destination = any(name == "to" for name, _ in pairs)
+        if not has_destination and not self._is_option(word):
+            if prefix(word):
+                raise Invalid(f"'{word}' is neither a destination nor a word of a route", index, code=Code.BAD_ENTRY)
+            pairs.append(("to", word))
+            return 1
+        if word == "encap":
+            end = index + 1
+            while end < len(words) and (words[end] in _ENCAP or words[end] not in _ROUTE):
+                end += 1
+            pairs.append(("encap", " ".join(words[index + 1 : end])))
+            return end - index
+        if word == "or":
+            complain(Complaint("'or' is the old way to give a second next hop", index, Code.DEPRECATED,
+                               Severity.WARNING, Verdict.DEPRECATED, fix="write nexthop"))
+        if word in ("via", "gw"):
+            return self._via(words, index, pairs, complain)
+        return super()._option(words, index, pairs, complain)
+
+    def _via(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]], complain: Complain) -> int:
+        if words[index] == "gw":
+            complain(Complaint("'gw' is the old spelling of 'via'", index, Code.DEPRECATED, Severity.WARNING,
+                               Verdict.DEPRECATED, fix="write via"))
+        family = words[index + 1 : index + 2]
+        count = 2 if list(family) in (["inet"], ["inet6"]) else 1
+        address = words[index + count] if index + count < len(words) else ""
+        if ip(address):
+            raise Invalid(f"'{address}' is no IP address to go via", min(index + count, len(words) - 1),
+                          code=Code.BAD_ADDRESS)
+        pairs.append(("via", " ".join(words[index + 1 : index + count + 1])))
+        return count + 1
+
+    def render(self, value: Pairs) -> str:
+        words = []
+        locked = False
+        for name, word in value:
+            if not locked:
+                words.append(name)
+            locked = word == "lock" and name in _LOCKED
+            words.append(word)
+        return " ".join(filter(None, words))
+
+
+_RULE: dict[str, Check | None] = {
+    "inet": None, "inet6": None, "from": prefix, "to": prefix, "not": None, "table": anything,
+    "preference": whole(0, U32), "tos": anything, "fwmark": anything, "realms": anything,
+    "suppress_prefixlength": whole(-1, 128), "suppress_ifgroup": anything, "dev": interface, "oif": interface,
+    "tunnel-id": whole(0, 2**64 - 1), "uidrange": anything, "l3mdev": None, "protocol": anything, "ipproto": anything,
+    "sport": anything, "dport": anything, "goto": whole(0, U32), "nop": None, "type": anything,
+    **dict.fromkeys(_TYPES, None), "no_track": None, "track_group": anything,
+}
+
+ROUTE = Route()
+RULE = Options(
+    "[from PREFIX] [to PREFIX] [dev IFNAME] [fwmark MARK] [table NAME|N] [preference N] ...",
+    named=_RULE, least=1, what="word of a rule",
+    aliases={"lookup": "table", "order": "preference", "priority": "preference", "dsfield": "tos",
+             "sup_pl": "suppress_prefixlength", "sup_group": "suppress_ifgroup", "iif": "dev"})
