@@ -1,0 +1,242 @@
+"""The control protocol: what the user's tool asks of the daemon, and what it answers.
+
+One JSON object a line, in both directions, over a Unix stream socket that only root can open. A request names itself in
+``do``; a reply says ``ok`` and carries its data, or carries a sentence in ``error``::
+
+    {"hakeep":1,"do":"standby","routers":["VI_1"],"for":600,"even_if_alone":false}
+    {"hakeep":1,"ok":true}
+
+    {"hakeep":1,"do":"status"}
+    {"hakeep":1,"ok":true,"status":{"hakeep":1,"version":"0.1.0", ...}}
+
+    {"hakeep":1,"do":"record"}
+    {"hakeep":1,"ok":true,"paths":["/run/hakeep/record-..."]}
+
+After ``watch`` the server sends a status reply at once, and another after each change, until one side closes.
+
+Everything here is pure: bytes in, values out. `Inbox` is the server's ear for one connection. It never holds more than
+64 KiB, and a line that is wrong becomes a `Malformed` to answer rather than an exception in the supervisor's loop.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hakeep.report.duration import LONGEST
+from hakeep.report.snapshot import VERSION, DaemonSnapshot, SnapshotError, from_document, load, to_document
+
+#: Where a daemon without a name listens.
+DEFAULT_SOCKET = "/run/hakeep/control.sock"
+
+#: The longest request line, in bytes. Ten thousand instance names of six letters fit.
+LONGEST_LINE = 64 * 1024
+
+
+class ProtocolError(ValueError):
+    """A line that is not a request or reply of this protocol. The text is a sentence."""
+
+
+class Refused(Exception):
+    """The daemon said no. The text is its sentence."""
+
+
+def socket_path(instance: str = "") -> str:
+    """The control socket of the daemon with this instance name ("" = it has none)."""
+    return f"/run/hakeep/control_{instance}.sock" if instance else DEFAULT_SOCKET
+
+
+# -------------------------------------------------------------------------------------------------------- requests
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Say how you are, once."""
+
+    DO: ClassVar[str] = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Say how you are now and after each change."""
+
+    DO: ClassVar[str] = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write the flight recorder's events to files."""
+
+    DO: ClassVar[str] = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """Hand these routers over (none named = all) and stay BACKUP, for `seconds` or (None) until resumed.
+
+    `even_if_alone`: do not serve again when nobody else does.
+    """
+
+    DO: ClassVar[str] = "standby"
+    routers: tuple[str, ...] = ()
+    seconds: float | None = None
+    even_if_alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """End the standby of these routers (none named = all)."""
+
+    DO: ClassVar[str] = "resume"
+    routers: tuple[str, ...] = ()
+
+
+Request = Status | Watch | Record | Standby | Resume
+
+
+def encode_request(request: Request) -> bytes:
+    """`request` as a line."""
+    fields: dict[str, Any] = {}
+    if isinstance(request, Standby | Resume):
+        fields |= {"routers": list(request.routers)} if request.routers else {"all": True}
+    if isinstance(request, Standby):
+        fields |= {"for": request.seconds, "even_if_alone": request.even_if_alone}
+    return _line({"do": request.DO, **fields})
+
+
+def decode_request(line: bytes) -> Request:
+    """The request in `line`. Raises ProtocolError."""
+    fields = _object(line)
+    match fields.get("do"):
+        case "status":
+            return Status()
+        case "watch":
+            return Watch()
+        case "record":
+            return Record()
+        case "standby":
+            alone = fields.get("even_if_alone", False)
+            if not isinstance(alone, bool):
+                raise ProtocolError("even_if_alone must be true or false")
+            return Standby(_routers(fields), _seconds(fields.get("for")), alone)
+        case "resume":
+            return Resume(_routers(fields))
+        case other:
+            raise ProtocolError(f"there is no request {other!r:.40}")
+
+
+def _routers(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names, or () for all. To name none and not to say "all" is a mistake that must not stop everything."""
+    names, everything = fields.get("routers"), fields.get("all", False)
+    if everything is True and names is None:
+        return ()
+    if everything is False and isinstance(names, list) and names and all(isinstance(n, str) and n for n in names):
+        return tuple(names)
+    raise ProtocolError("name the routers, or say all, and not both")
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 < value <= LONGEST:  # type: ignore[operator]
+        raise ProtocolError("for must be a number of seconds")
+    return float(value)  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------------------------------------- replies
+
+
+def encode_ok(**fields: object) -> bytes:
+    """A plain success, with `fields` beside it."""
+    return _line({"ok": True, **fields})
+
+
+def encode_error(sentence: str) -> bytes:
+    """A refusal, for the user to read."""
+    return _line({"ok": False, "error": sentence})
+
+
+def encode_status(snapshot: DaemonSnapshot) -> bytes:
+    """The reply to `Status`, and each line after `Watch`."""
+    return encode_ok(status=to_document(snapshot))
+
+
+def decode_reply(line: bytes) -> dict[str, Any]:
+    """What stands beside ``ok`` in a reply. Raises Refused with the daemon's sentence, or ProtocolError."""
+    fields = _object(line)
+    if fields.get("ok") is True:
+        return {name: value for name, value in fields.items() if name not in ("hakeep", "ok")}
+    if fields.get("ok") is False and isinstance(fields.get("error"), str):
+        raise Refused(fields["error"])
+    raise ProtocolError("the reply says neither ok nor what is wrong")
+
+
+def decode_status(line: bytes) -> DaemonSnapshot:
+    """The snapshot in a reply to `Status` or `Watch`. Raises Refused or ProtocolError."""
+    try:
+        return from_document(decode_reply(line).get("status"), DaemonSnapshot)
+    except SnapshotError as error:
+        raise ProtocolError(str(error)) from None
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps({"hakeep": VERSION, **fields}, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        fields = load(line)
+    except SnapshotError as error:
+        raise ProtocolError(str(error)) from None
+    if not isinstance(fields, dict):
+        raise ProtocolError("this is not a JSON object")
+    if fields.get("hakeep") != VERSION:
+        raise ProtocolError(f"this daemon speaks version {VERSION} of the control protocol")
+    return fields
+
+
+# ------------------------------------------------------------------------------------------------ the server's ear
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that cannot be obeyed: answer with `encode_error(sentence)`, and then close if it is `fatal`."""
+
+    sentence: str
+    fatal: bool = False
+
+
+class Inbox:
+    """Turns the bytes of one connection into requests. Bounded: an endless line is a fatal `Malformed`, once."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._dead = False
+
+    def feed(self, data: bytes) -> list[Request | Malformed]:
+        """The requests that `data` completes, in order. Empty lines are nothing; after a fatal one nothing is heard."""
+        if self._dead:
+            return []
+        self._pending += data
+        *lines, rest = bytes(self._pending).split(b"\n")
+        found = [self._read(line) for line in lines if line.strip()]
+        self._pending = bytearray(rest)
+        if len(rest) > LONGEST_LINE:
+            found.append(Malformed(f"a request is longer than {LONGEST_LINE} bytes", fatal=True))
+        for index, item in enumerate(found):
+            if isinstance(item, Malformed) and item.fatal:
+                self._dead = True
+                self._pending.clear()
+                return found[: index + 1]
+        return found
+
+    @staticmethod
+    def _read(line: bytes) -> Request | Malformed:
+        if len(line) > LONGEST_LINE:
+            return Malformed(f"a request is longer than {LONGEST_LINE} bytes", fatal=True)
+        try:
+            return decode_request(line)
+        except ProtocolError as error:
+            return Malformed(str(error))

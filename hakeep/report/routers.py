@@ -1,0 +1,85 @@
+"""From the engine's running objects to snapshots: what status, dumps and metrics are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hakeep.config.settled import VirtualAddress
+from hakeep.report.address_text import address_text
+from hakeep.report.snapshot import AddressSnapshot, RouterSnapshot
+from hakeep.vrrp.engine import Engine
+from hakeep.vrrp.messages import State
+from hakeep.vrrp.router import VirtualRouter
+
+
+def snapshots(engine: Engine, now: float, wall: float, unfenced: Mapping[str, str]) -> tuple[RouterSnapshot, ...]:
+    """All routers at `now` (monotonic), which is `wall` in Unix time. `unfenced`: why a router has no fence."""
+    return tuple(snapshot(engine, router, now, wall, unfenced) for router in engine.routers.values())
+
+
+def snapshot(
+    engine: Engine, router: VirtualRouter, now: float, wall: float, unfenced: Mapping[str, str]
+) -> RouterSnapshot:
+    """One router, see `snapshots`."""
+    settings, holding = router.settings, router.holding
+    fence = unfenced.get(router.name)
+    lease, lease_text = _lease(router, now)
+    return RouterSnapshot(
+        name=router.name,
+        interface=router.devices.base,
+        virtual_router_id=settings.virtual_router_id,
+        family=settings.family,
+        version=settings.version,
+        state=router.state.value,
+        since=wall - (now - router.since),
+        why=router.why,
+        vmac=router.devices.made,
+        source=str(router.source) if router.source else "",
+        priority=settings.priority,
+        base_priority=settings.priority,
+        effective_priority=router.priority,
+        master=str(router.master) if router.master else None,
+        master_priority=router.master_priority,
+        master_advert_int=router.master_interval,
+        addresses=tuple(
+            AddressSnapshot(
+                address_text(virtual, virtual.address.interface, _under(router, virtual)), virtual.advertised,
+                virtual.address.key in engine.host.have,
+            )
+            for virtual in holding.addresses
+        ),
+        lease=lease,
+        lease_text=lease_text,
+        fence=f"off: {fence}" if fence else "active",
+        standby=router.standby,
+        contested=holding.contested,
+        bounds=bounds(router, bool(fence)),
+        counters=dict(router.counters),
+    )
+
+
+def _lease(router: VirtualRouter, now: float) -> tuple[float | None, str]:
+    length = router.holding.lease
+    if length is None:
+        return None, "off"
+    if router.state is not State.MASTER:
+        return None, f"{length} s while MASTER"
+    left = max(0.0, length - (now - router.holding.renewed))
+    return round(left, 3), f"{left:.1f} of {length} s"
+
+
+def bounds(router: VirtualRouter, unfenced: bool) -> str:
+    """In words: how long nobody may hold the addresses after a crash, and how long two may."""
+    settings = router.settings
+    down = settings.down_timer_adverts * settings.advert_int
+    nobody = f"no holder for at most {router.down_interval + 0.2:.2f} s after a crash"
+    if not unfenced:
+        return f"{nobody}, two for at most 5 ms"
+    if router.holding.lease is None:
+        return f"{nobody}, two until this host is repaired if it hangs (no fence, no lease)"
+    return f"{nobody}, two for at most {max(0.0, router.holding.lease + 1.05 - down):.2f} s"
+
+
+def _under(router: VirtualRouter, virtual: VirtualAddress) -> str:
+    """The link under the address's own, when that is our VMAC."""
+    return router.devices.base if virtual.address.interface == router.devices.made else ""

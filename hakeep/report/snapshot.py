@@ -1,0 +1,193 @@
+"""What the daemon knows about itself at one moment, as values that can be written down and read back.
+
+Workers send these to the supervisor, the supervisor to the user's tool, and the dumps are made from them. The document
+is JSON with a version, ``{"hakeep": 1, ...}``. A reader takes what it knows and leaves the rest, and what is missing
+keeps its default: so a tool and a daemon of different ages understand each other, which is what one has during
+an upgrade.
+
+Times of day are Unix seconds, because they are for people and other machines; lengths of time are seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+#: Version of the documents and of the control protocol. Additions do not raise it; a changed meaning does.
+VERSION = 1
+
+T = TypeVar("T")
+
+
+class SnapshotError(ValueError):
+    """A document is not a snapshot, or one of a version that this code does not know. The text is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSnapshot:
+    """One virtual address: its text (see `report.address_text`), and whether the kernel has it (None = not known)."""
+
+    text: str
+    advertised: bool = True
+    present: bool | None = None
+
+    @property
+    def ip(self) -> str:
+        """The first word without its prefix length."""
+        return self.text.partition(" ")[0].partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSnapshot:
+    """One virtual router. `addresses` are in the order of the configuration.
+
+    `priority` is the configured one, `base_priority` what trackers are added to (lower than configured while an owner
+    yields to another owner), `effective_priority` what goes out. `master` is the address of the master heard last, None
+    when none has been heard since we became MASTER or started. `lease` is what is left of the addresses' lifetime.
+    `fence` is "active" or "off: REASON". `bounds`: in words, how long there can be no holder, and two, at worst.
+    `counters` has the names of keepalived's JSON statistics, and ours.
+    """
+
+    name: str
+    interface: str = ""
+    virtual_router_id: int = 0
+    family: int = 4
+    version: int = 2
+    state: str = "INIT"
+    since: float = 0.0
+    why: str = ""
+    vmac: str = ""
+    source: str = ""
+    priority: int = 100
+    base_priority: int = 100
+    effective_priority: int = 100
+    master: str | None = None
+    master_priority: int = 0
+    master_advert_int: float = 0.0
+    addresses: tuple[AddressSnapshot, ...] = ()
+    lease: float | None = None
+    lease_text: str = ""
+    fence: str = ""
+    standby: bool = False
+    contested: bool = False
+    bounds: str = ""
+    counters: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def vipset(self) -> bool:
+        """True when the kernel has at least one of the addresses."""
+        return any(address.present for address in self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSnapshot:
+    """The whole daemon.
+
+    `workers` maps "vrrp", "lvs", "bfd" to process ids. `recorder` is how many events the flight recorder holds.
+    `stale` is empty while the workers are alive, else a sentence that says who has been silent for how long.
+    """
+
+    version: str = ""
+    pid: int = 0
+    workers: dict[str, int] = field(default_factory=dict)
+    started: float = 0.0
+    config: str = ""
+    instance: str = ""
+    routers: tuple[RouterSnapshot, ...] = ()
+    recorder: int = 0
+    restarts: int = 0
+    stale: str = ""
+
+
+#: What the fields of each class hold.
+_HINTS: dict[type, dict[str, Any]] = {
+    kind: get_type_hints(kind) for kind in (AddressSnapshot, RouterSnapshot, DaemonSnapshot)
+}
+
+
+def encode(snapshot: DaemonSnapshot | RouterSnapshot) -> str:
+    """`snapshot` as one line of JSON without the newline. Raises ValueError when a number is not finite."""
+    return json.dumps(to_document(snapshot), separators=(",", ":"), allow_nan=False)
+
+
+def to_document(snapshot: DaemonSnapshot | RouterSnapshot) -> dict[str, Any]:
+    """`snapshot` as dicts, lists and numbers, with the version in front."""
+    return {"hakeep": VERSION, **_plain(snapshot)}
+
+
+def _plain(value: Any) -> Any:
+    """`dataclasses.asdict` also copies what cannot change, and a thousand routers may not cost 50 ms."""
+    hints = _HINTS.get(type(value))
+    if hints is not None:
+        return {name: _plain(getattr(value, name)) for name in hints}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def decode(text: str | bytes) -> DaemonSnapshot:
+    """The daemon snapshot in a JSON text. Raises SnapshotError."""
+    return from_document(load(text), DaemonSnapshot)
+
+
+def decode_router(text: str | bytes) -> RouterSnapshot:
+    """The router snapshot in a JSON text. Raises SnapshotError."""
+    return from_document(load(text), RouterSnapshot)
+
+
+def from_document(document: object, kind: type[T]) -> T:
+    """A snapshot of class `kind` from plain values, as `to_document` made them. Raises SnapshotError."""
+    if not isinstance(document, dict) or document.get("hakeep") != VERSION:
+        raise SnapshotError(f"this is not a hakeep document of version {VERSION}")
+    return _dataclass(kind, document, kind.__name__)
+
+
+def load(text: str | bytes) -> object:
+    """Parse strict JSON: no NaN, no endless nesting. Raises SnapshotError."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise SnapshotError(f"this is not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _dataclass(kind: type[T], value: object, where: str) -> T:
+    if not isinstance(value, dict):
+        raise SnapshotError(f"{where} is not an object")
+    known = {name: hint for name, hint in _HINTS[kind].items() if name in value}
+    try:
+        return kind(**{name: _typed(hint, value[name], name) for name, hint in known.items()})
+    except TypeError:  # a field without a default is not there
+        raise SnapshotError(f"{where} lacks its name") from None
+
+
+def _typed(hint: Any, value: object, where: str) -> Any:
+    """`value`, made to fit the annotation `hint`; the document comes from another process and is not trusted."""
+    if type(value) is hint and hint is not float:
+        return value
+    if get_origin(hint) is UnionType:
+        (other,) = (arg for arg in get_args(hint) if arg is not type(None))
+        return None if value is None else _typed(other, value, where)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_typed(get_args(hint)[0], item, where) for item in value)
+    if get_origin(hint) is dict and isinstance(value, dict):
+        return {name: _typed(get_args(hint)[1], item, where) for name, item in value.items()}
+    if hint is float and type(value) in (int, float):
+        return _finite(value, where)
+    if hint in _HINTS:
+        return _dataclass(hint, value, where)
+    raise SnapshotError(f"{where} has a value of the wrong kind")
+
+
+def _finite(value: Any, where: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):  # 1e999 is correct JSON
+        raise SnapshotError(f"{where} is not a finite number")
+    return number

@@ -1,0 +1,208 @@
+"""`hakeep status`: the daemon's state as a table that answers, first, the question of three o'clock at night.
+
+Who is master, since when and why; what priority this node goes with; which master it hears; and which addresses *the
+kernel* holds, which is not the same as what the state says and is therefore looked at by itself. Where the two disagree
+the cell has a ``!``, so that it can be seen without colours too.
+
+Pure: the time and the width are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hakeep.report.duration import render_duration
+from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, RouterSnapshot
+
+HEADINGS = ("INSTANCE", "STATE", "SINCE", "PRIO", "MASTER", "ADDRESSES", "LEASE", "WHY")
+
+#: Below this the reason does not fit beside the other columns and goes under them.
+NARROWEST_WHY = 16
+
+#: SGR parameters (ECMA-48).
+BOLD, RED, GREEN, YELLOW, DIM = "1", "1;31", "1;32", "33", "2"
+
+STATE_COLORS = {"MASTER": GREEN, "FAULT": RED, "INIT": DIM, "STOP": DIM, "DELETED": DIM}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in one place of the table, and its colour ("" = none)."""
+
+    text: str
+    color: str = ""
+
+
+def render_status(
+    snapshot: DaemonSnapshot, now: float, width: int = 100, color: bool = False, verbose: bool = False
+) -> str:
+    """The table, ending in a newline. `now` is Unix time, `width` the columns of the terminal."""
+    lines = [_paint(_headline(snapshot, now), BOLD, color)]
+    if snapshot.stale:
+        lines.append(_paint(f"! {printable(snapshot.stale)}", RED, color))
+    if snapshot.routers:
+        lines += ["", *_table(snapshot.routers, now, width, color)]
+    else:
+        lines += ["", "No VRRP instances are configured."]
+    lines += [_paint(note, YELLOW, color) for note in _notes(snapshot)]
+    if verbose:
+        for router in snapshot.routers:
+            lines += ["", *_details(router, now, color)]
+    return "\n".join(lines) + "\n"
+
+
+def printable(text: str) -> str:
+    """`text` without anything that a terminal could take for an order."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _headline(snapshot: DaemonSnapshot, now: float) -> str:
+    workers = ", ".join(f"{name} {pid}" for name, pid in snapshot.workers.items())
+    parts = [
+        f"hakeep {snapshot.version}" + (f" ({snapshot.instance})" if snapshot.instance else ""),
+        f"pid {snapshot.pid}" + (f" ({workers})" if workers else ""),
+        f"up {render_duration(now - snapshot.started)}",
+        snapshot.config,
+    ]
+    return printable("  ".join(part for part in parts if part))
+
+
+def _notes(snapshot: DaemonSnapshot) -> list[str]:
+    """What needs a whole line: once each, under the table."""
+    notes = []
+    for router in snapshot.routers:
+        name = printable(router.name)
+        if router.contested:
+            notes.append(f"! {name}: contested, somebody else keeps removing its addresses; hakeep backs off")
+        if router.fence.startswith("off"):
+            notes.append(f"! {name}: fence {printable(router.fence)}")
+    if snapshot.restarts:
+        times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
+        notes.append(f"! a worker has died and was started again {times}")
+    return ["", *notes] if notes else []
+
+
+# ------------------------------------------------------------------------------------------------------- the table
+
+
+def _table(routers: Sequence[RouterSnapshot], now: float, width: int, color: bool) -> list[str]:
+    rows = [[Cell(heading, DIM) for heading in HEADINGS], *(_row(router, now) for router in routers)]
+    widths = [max(len(row[column].text) for row in rows) for column in range(len(HEADINGS) - 1)]
+    room = width - sum(widths) - 2 * len(widths)
+    lines = []
+    for row in rows:
+        *cells, why = row
+        line = "  ".join(_padded(cell, size, color) for cell, size in zip(cells, widths, strict=True))
+        if room >= NARROWEST_WHY:
+            lines.append(f"{line}  {_paint(_cut(why.text, room), why.color, color)}".rstrip())
+            continue
+        lines.append(line.rstrip())
+        if row is not rows[0] and why.text:
+            lines.append("    " + _cut(why.text, max(width - 4, NARROWEST_WHY)))
+    return lines
+
+
+def _row(router: RouterSnapshot, now: float) -> list[Cell]:
+    state = f"{router.state} standby" if router.standby else router.state
+    priority = str(router.effective_priority)
+    if router.effective_priority != router.priority:
+        priority += f"/{router.priority}"
+    return [
+        Cell(printable(router.name)),
+        Cell(printable(state), STATE_COLORS.get(router.state, "")),
+        Cell(_ago(router.since, now)),
+        Cell(priority, YELLOW if router.effective_priority < router.priority else ""),
+        Cell(_master(router)),
+        _held(router),
+        Cell(_lease(router)),
+        Cell(printable(router.why)),
+    ]
+
+
+def _ago(since: float, now: float) -> str:
+    return render_duration(now - since) if since else "-"
+
+
+def _master(router: RouterSnapshot) -> str:
+    if router.master is None:
+        return "itself" if router.state == "MASTER" else "none heard"
+    return f"{printable(router.master)} ({router.master_priority})"
+
+
+def _held(router: RouterSnapshot) -> Cell:
+    """The addresses as the kernel has them."""
+    addresses = router.addresses
+    if not addresses:
+        return Cell("-")
+    held = sum(address.present is True for address in addresses)
+    unknown = sum(address.present is None for address in addresses)
+    if len(addresses) == 1:
+        text = f"{printable(addresses[0].ip)} {_presence(addresses[0])}"
+    else:
+        text = f"{held} of {len(addresses)} held" + (f", {unknown} unknown" if unknown else "")
+    wrong = held + unknown < len(addresses) if router.state == "MASTER" else held > 0
+    return Cell(f"{text} !", RED) if wrong else Cell(text)
+
+
+def _presence(address: AddressSnapshot) -> str:
+    return {True: "held", False: "not held", None: "unknown"}[address.present]
+
+
+def _lease(router: RouterSnapshot) -> str:
+    if router.lease_text:
+        return printable(router.lease_text)
+    return "-" if router.lease is None else f"{router.lease:.1f}s"
+
+
+def _padded(cell: Cell, width: int, color: bool) -> str:
+    return _paint(cell.text, cell.color, color) + " " * (width - len(cell.text))
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 2] + ".."
+
+
+def _paint(text: str, sgr: str, color: bool) -> str:
+    return f"\x1b[{sgr}m{text}\x1b[0m" if color and sgr and text else text
+
+
+# ----------------------------------------------------------------------------------------------------- the details
+
+
+def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
+    """Everything about one router, one fact a line."""
+    where = f"{router.vmac} on {router.interface}" if router.vmac else router.interface
+    facts = {
+        "router": f"VRID {router.virtual_router_id} on {where or 'no interface'}, "
+        f"IPv{router.family}, VRRP version {router.version}",
+        "state": f"{router.state} for {_ago(router.since, now)}" + (f": {router.why}" if router.why else ""),
+        "priority": f"{router.effective_priority} (base {router.base_priority}, configured {router.priority})",
+        "sends from": router.source,
+        "master": _master(router)
+        + (f", adverts every {router.master_advert_int:g}s" if router.master_advert_int else ""),
+        "fence": router.fence,
+        "lease": "" if _lease(router) == "-" else _lease(router),
+        "bounds": router.bounds,
+        "standby": "yes" if router.standby else "",
+        "contested": "yes" if router.contested else "",
+    }
+    lines = [_paint(printable(router.name), BOLD, color)]
+    lines += [f"  {name + ':':12}{printable(text)}" for name, text in facts.items() if text]
+    for address in router.addresses:
+        kind = "" if address.advertised else " (not in adverts)"
+        lines.append(f"  {'address:':12}{printable(address.text)}{kind}: {_presence(address)}")
+    counted = [f"{printable(name)} {count}" for name, count in router.counters.items() if count]
+    lines += [f"  {'counters:' if index == 0 else '':12}{text}" for index, text in enumerate(_flow(counted, 88))]
+    return lines
+
+
+def _flow(items: Sequence[str], width: int) -> list[str]:
+    """`items`, separated by commas, in lines of at most `width`."""
+    lines: list[str] = []
+    for item in items:
+        if lines and len(lines[-1]) + len(item) + 2 <= width:
+            lines[-1] += f", {item}"
+        else:
+            lines.append(item)
+    return lines
