@@ -1,0 +1,395 @@
+"""hakeepd: the daemon's command line, which is keepalived's.
+
+Options of keepalived that hakeepd does not have are known here too, so that it can say so instead of "unknown option".
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hakeep import __version__
+
+if TYPE_CHECKING:
+    from hakeep.config.files import Loaded
+    from hakeep.config.settled import Settings
+    from hakeep.supervisor import Options
+    from hakeep.worker import Log
+
+DEFAULT_CONFIGS = ("/etc/hakeep/hakeep.conf", "/etc/keepalived/keepalived.conf")
+RUN_DIRECTORY = "/run/hakeep"
+
+SIGNUMS = {
+    "STOP": signal.SIGTERM,
+    "RELOAD": signal.SIGHUP,
+    "DATA": signal.SIGUSR1,
+    "STATS": signal.SIGUSR2,
+    "STATS_CLEAR": signal.SIGRTMAX - 1,
+    "JSON": signal.SIGRTMIN + 2,
+}
+
+
+class Option(NamedTuple):
+    """One option. `argument` is "" (none), "required" or "optional"; `absent` says why we do not have it."""
+
+    short: str
+    long: str
+    argument: str
+    meta: str
+    text: str
+    absent: str = ""
+
+
+LATER = "health checks and BFD are not built into this version"
+
+OPTIONS = (
+    Option("f", "use-file", "required", "FILE", "the configuration (default /etc/hakeep/hakeep.conf, else keepalived's)"),
+    Option("P", "vrrp", "", "", "run only VRRP (which is what this version has)"),
+    Option("C", "check", "", "", "run only the health checkers", LATER),
+    Option("B", "no_bfd", "", "", "no BFD"),
+    Option("", "all", "", "", "start all workers even without configuration", LATER),
+    Option("n", "dont-fork", "", "", "stay in the foreground"),
+    Option("l", "log-console", "", "", "log to standard error too"),
+    Option("D", "log-detail", "", "", "more log lines"),
+    Option("S", "log-facility", "required", "FACILITY", "0-7, local0-local7, user or daemon (default)"),
+    Option("G", "no-syslog", "", "", "do not log to syslog"),
+    Option("g", "log-file", "optional", "FILE", "log to a file", "use -n -l and let the service manager keep the log"),
+    Option("", "flush-log-file", "", "", "flush each line", "there is no log file to flush"),
+    Option("u", "umask", "required", "MASK", "file mode mask, octal"),
+    Option("X", "release-vips", "", "", "drop addresses when stopped by a signal (always done)"),
+    Option("V", "dont-release-vrrp", "", "", "leave addresses where they are at exit"),
+    Option("I", "dont-release-ipvs", "", "", "leave IPVS tables at exit", LATER),
+    Option("R", "dont-respawn", "", "", "end when a worker dies"),
+    Option("d", "dump-conf", "", "", "log the configuration at start"),
+    Option("p", "pid", "required", "FILE", "pid file of the supervisor"),
+    Option("r", "vrrp_pid", "required", "FILE", "pid file of the vrrp worker"),
+    Option("c", "checkers_pid", "required", "FILE", "pid file of the checker worker (no such worker yet)"),
+    Option("b", "bfd_pid", "required", "FILE", "pid file of the BFD worker (no such worker yet)"),
+    Option("a", "address-monitoring", "", "", "log all address changes", "use 'ip monitor address'"),
+    Option("s", "namespace", "required", "NAME", "run in this network namespace"),
+    Option("m", "core-dump", "", "", "dump core", "set LimitCORE= in the service unit"),
+    Option("M", "core-dump-pattern", "optional", "PATTERN", "set core_pattern", "set kernel.core_pattern by sysctl"),
+    Option("i", "config-id", "required", "ID", "for lines with @ID (default: host name up to the first dot)"),
+    Option("e", "all-config", "", "", "every include that fails is an error"),
+    Option("t", "config-test", "optional", "LOG", "check the configuration and exit (0, 2, 4, 5, 6 as keepalived)"),
+    Option("T", "genhash", "", "", "become genhash", LATER),
+    Option("x", "snmp", "", "", "SNMP", "SNMP is not supported"),
+    Option("A", "snmp-agent-socket", "required", "ADDRESS", "SNMP", "SNMP is not supported"),
+    Option("", "signum", "required", "NAME", "print the number of STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON"),
+    Option("", "ignore-sigint", "", "", "ignore SIGINT", "run it under a service manager"),
+    Option("", "strict", "", "", "refuse to run with any error in the configuration"),
+    Option("", "ignore-unsupported", "", "", "run although the configuration asks for what is not built yet"),
+    Option("", "compat-paths", "", "", "pid files and dumps where keepalived has them (/run, /tmp)"),
+    Option("v", "version", "", "", "print the version and exit"),
+    Option("h", "help", "", "", "print this and exit"),
+)
+
+
+class UsageError(Exception):
+    """The command line is wrong; the text is the message."""
+
+
+@dataclass
+class Arguments:
+    """The options given, by long name, and the words that are left."""
+
+    given: dict[str, str] = field(default_factory=dict)
+    rest: list[str] = field(default_factory=list)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.given
+
+    def get(self, name: str, default: str = "") -> str:
+        return self.given.get(name, default)
+
+
+def parse(words: Sequence[str]) -> Arguments:
+    """Read the command line as getopt_long(3) does. Raises UsageError."""
+    found = Arguments()
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            found.rest += queue
+            break
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            option = _long(name)
+            if equals and not option.argument:
+                raise UsageError(f"option --{option.long} takes no argument")
+            _take(found, option, value if equals else None, queue)
+        elif word.startswith("-") and len(word) > 1:
+            letters = word[1:]
+            while letters:
+                option, letters = _short(letters[0]), letters[1:]
+                _take(found, option, letters if option.argument and letters else None, queue)
+                if option.argument:
+                    break
+        else:
+            found.rest.append(word)
+    return found
+
+
+def _take(found: Arguments, option: Option, value: str | None, queue: list[str]) -> None:
+    if option.argument == "required" and value is None:
+        if not queue:
+            raise UsageError(f"option --{option.long} needs an argument: {option.meta}")
+        value = queue.pop(0)
+    if option.absent:
+        raise UsageError(f"option --{option.long} is not available: {option.absent}")
+    found.given[option.long] = value or ""
+
+
+def _long(name: str) -> Option:
+    exact = [option for option in OPTIONS if option.long == name]
+    fitting = exact or [option for option in OPTIONS if name and option.long.startswith(name)]
+    if len(fitting) != 1:
+        raise UsageError(f"Unknown option --{name}")
+    return fitting[0]
+
+
+def _short(letter: str) -> Option:
+    for option in OPTIONS:
+        if option.short == letter:
+            return option
+    raise UsageError(f"Unknown option -{letter}")
+
+
+def usage() -> str:
+    """The text of --help."""
+    lines = ["Usage: hakeepd [OPTION...]", ""]
+    for option in OPTIONS:
+        if option.absent:
+            continue
+        names = f"-{option.short}, --{option.long}" if option.short else f"    --{option.long}"
+        meta = {"": "", "required": f"={option.meta}", "optional": f"[={option.meta}]"}[option.argument]
+        lines.append(f"  {names + meta:<32} {option.text}")
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------------------------ start
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The daemon's entry point. Returns the exit status."""
+    try:
+        arguments = parse(sys.argv[1:] if words is None else words)
+        return _run(arguments)
+    except UsageError as error:
+        print(f"hakeepd: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: Arguments) -> int:
+    if "version" in arguments:
+        print(f"hakeep v{__version__}", file=sys.stderr)
+        return 0
+    if "help" in arguments:
+        print(usage(), file=sys.stderr)
+        return 0
+    if "signum" in arguments:
+        name = arguments.get("signum")
+        if name not in SIGNUMS:
+            raise UsageError(f"Unknown signal {name}")
+        print(int(SIGNUMS[name]))
+        return 0
+    if arguments.rest:
+        print(f"Unexpected argument(s): {' '.join(arguments.rest)}")
+    if "config-test" in arguments:
+        return _test(arguments)
+    return _serve(arguments)
+
+
+def config_path(arguments: Arguments) -> str:
+    """The configuration to read."""
+    if "use-file" in arguments:
+        return arguments.get("use-file")
+    return next((path for path in DEFAULT_CONFIGS if Path(path).exists()), DEFAULT_CONFIGS[0])
+
+
+def _load(arguments: Arguments, *, judge_host: bool) -> Loaded:
+    from hakeep.config import files
+
+    config_id = arguments.get("config-id") or socket.gethostname().partition(".")[0]
+    host = files.Host(known_interfaces=frozenset(name for _, name in socket.if_nameindex())) if judge_host else None
+    return files.load(
+        config_path(arguments), config_id=config_id, all_config="all-config" in arguments, host=host
+    )
+
+
+def _test(arguments: Arguments) -> int:
+    """-t: say what is wrong and exit with keepalived's status."""
+    from hakeep.config.render import render
+
+    out = sys.stderr
+    if arguments.get("config-test"):
+        try:
+            out = Path(arguments.get("config-test")).open("w")  # noqa: SIM115
+        except OSError as error:
+            print(f"hakeepd: cannot write {arguments.get('config-test')}: {error.strerror}", file=sys.stderr)
+            return 1
+    loaded = _load(arguments, judge_host=True)
+    for diagnostic in loaded.diagnostics:
+        print(render(diagnostic, loaded.sources, color=out.isatty()), file=out)
+    status = loaded.exit_status()
+    if "strict" in arguments and not status and loaded.unsupported():
+        status = 5
+    return status
+
+
+def _usable(arguments: Arguments) -> tuple[Settings | None, list[tuple[int, str]], int]:
+    """Settings to run with (None = none), what to log, and the exit status when there are none."""
+    from hakeep.config.render import render
+
+    loaded = _load(arguments, judge_host=True)
+    lines: list[tuple[int, str]] = []
+    for diagnostic in loaded.diagnostics:
+        level = {"error": 3, "warning": 4}.get(str(diagnostic.severity), 6)
+        lines.append((level, render(diagnostic, loaded.sources, concise=True)))
+    if loaded.settings is None or loaded.fatal:
+        return None, lines, loaded.exit_status() or 2
+    if "strict" in arguments and any(level == 3 for level, _ in lines):
+        return None, [*lines, (3, "--strict: not running with an error in the configuration")], 2
+    refused = False
+    for diagnostic in loaded.unsupported():
+        unsafe = str(diagnostic.severity) == "error" and "ignore-unsupported" not in arguments
+        refused = refused or unsafe
+        lines.append((3 if unsafe else 4, render(diagnostic, loaded.sources, concise=True)))
+    if refused:
+        lines.append((3, "not running without what the configuration asks for (see --ignore-unsupported)"))
+        return None, lines, 2
+    settings = loaded.settings
+    if "dont-release-vrrp" in arguments:  # addresses that are to stay must not run out
+        settings = replace(settings, vrrp=tuple(replace(i, vip_lease=None) for i in settings.vrrp))
+    return settings, lines, 0
+
+
+def _facility(arguments: Arguments) -> int | None:
+    from hakeep.worker import FACILITIES
+
+    if "no-syslog" in arguments:
+        return None
+    given = arguments.get("log-facility", "daemon")
+    name = f"local{given}" if given.isdigit() else given
+    if name not in FACILITIES:
+        print(f"hakeepd: unknown log facility {given}, using daemon", file=sys.stderr)
+        name = "daemon"
+    return FACILITIES[name]
+
+
+def _serve(arguments: Arguments) -> int:
+    from hakeep.control import ControlSocket, InUse
+    from hakeep.kernel import netns, sched
+    from hakeep.pidfile import AlreadyRunning, PidFile
+    from hakeep.supervisor import Supervisor
+    from hakeep.worker import Log
+
+    foreground = "dont-fork" in arguments
+    log = Log(
+        "hakeepd", console="log-console" in arguments or not foreground, facility=_facility(arguments),
+        detail="log-detail" in arguments,
+    )
+    if "namespace" in arguments:
+        try:
+            netns.enter(arguments.get("namespace"))
+        except (OSError, ValueError) as error:
+            return _fail(log, f"cannot enter network namespace {arguments.get('namespace')}: {error}", 1)
+    missing = sched.missing_capabilities()
+    if missing:
+        return _fail(log, f"not permitted: {'; '.join(missing)} (run as root)", 4)
+    settings, lines, status = _usable(arguments)
+    for level, text in lines:
+        log(level, text)
+    if settings is None:
+        return _fail(log, f"{config_path(arguments)} cannot be used: not starting", status)
+    if settings.globals.net_namespace and "namespace" not in arguments:
+        try:
+            netns.enter(settings.globals.net_namespace)
+        except (OSError, ValueError) as error:
+            return _fail(log, f"cannot enter network namespace {settings.globals.net_namespace}: {error}", 1)
+    os.umask(_umask(arguments, settings))
+    options = _options(arguments, settings)
+    try:
+        _make_run_directory(options.run_directory)
+        pid_file = PidFile(options.pid_file)
+        control = ControlSocket(options.control)
+    except (AlreadyRunning, InUse) as error:
+        return _fail(log, str(error), 1)
+    except OSError as error:
+        return _fail(log, f"cannot set up {error.filename or options.run_directory}: {error.strerror}", 1)
+    log(5, f"Starting hakeep v{__version__} with {options.config}")
+    if "dump-conf" in arguments:
+        from hakeep.report.dumps import render_data
+
+        for line in render_data(settings, ()).splitlines():
+            log(6, line)
+    if not foreground:
+        _into_the_background(log)
+        pid_file.write(os.getpid())
+    return Supervisor(settings, options, log, pid_file, control).run()
+
+
+def _fail(log: Log, text: str, status: int) -> int:
+    print(f"hakeepd: {text}", file=sys.stderr)
+    return status
+
+
+def _umask(arguments: Arguments, settings: Settings) -> int:
+    try:
+        return int(arguments.get("umask"), 8) if "umask" in arguments else settings.globals.umask
+    except ValueError:
+        print(f"hakeepd: umask {arguments.get('umask')} is not octal, ignored", file=sys.stderr)
+        return settings.globals.umask
+
+
+def _options(arguments: Arguments, settings: Settings) -> Options:
+    from hakeep.report.protocol import socket_path
+    from hakeep.supervisor import Options
+
+    instance = settings.globals.instance
+    suffix = f"_{instance}" if instance else ""
+    compat = "compat-paths" in arguments
+    run = Path(RUN_DIRECTORY)
+    pids = Path("/run/keepalived" if instance else "/run") if compat else run
+    name = "keepalived" if compat else "hakeepd"
+    return Options(
+        config=config_path(arguments),
+        run_directory=run,
+        pid_file=Path(arguments.get("pid") or pids / f"{name}{suffix}.pid"),
+        vrrp_pid_file=Path(arguments.get("vrrp_pid") or pids / f"vrrp{suffix}.pid"),
+        control=Path(socket_path(instance)),
+        dump_directory=Path("/tmp") if compat else run,
+        dump_stem="keepalived" if compat else "hakeep",
+        respawn="dont-respawn" not in arguments,
+        keep_addresses="dont-release-vrrp" in arguments,
+        load=lambda: _usable(arguments)[:2],
+    )
+
+
+def _make_run_directory(path: Path) -> None:
+    """Root's own directory; never a symbolic link that somebody put there."""
+    path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if path.is_symlink() or path.stat().st_uid != os.geteuid():
+        raise PermissionError(1, "not a directory of ours", str(path))
+
+
+def _into_the_background(log: Log) -> None:
+    for step in (os.setsid, lambda: None):
+        if os.fork():
+            os._exit(0)
+        step()
+    os.chdir("/")
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    log.leave_console()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

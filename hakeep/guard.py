@@ -1,0 +1,107 @@
+"""The guard: lets go of addresses that no living worker stands behind.
+
+The kernel's own nets (fence and lease, see `hakeep.vrrp.fence`) hold without us. The guard is faster than a lease where
+there is no fence, and it cleans up: it watches the heartbeat on the shared page and, when that stops while routers are
+MASTER, deletes their addresses. It touches only addresses that carry our mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from hakeep.config.settled import Settings
+from hakeep.kernel.netlink import Netlink, NetlinkError
+from hakeep.kernel.rtnl import Encoder, read_addresses, read_links
+from hakeep.objects.rtnl import PROTO_KEEPALIVED, AddressKey
+from hakeep.vrrp import wanted
+from hakeep.vrrp.messages import State
+from hakeep.worker import SharedPage
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the guard needs to know of one router."""
+
+    name: str
+    interval: float
+    lease: float
+    addresses: tuple[AddressKey, ...]
+
+
+def describe(settings: Settings) -> list[dict[str, Any]]:
+    """The charges of a configuration as JSON can hold them: the parent does not unpickle what a child parsed."""
+    devices = wanted.devices(settings)
+    leases, _ = wanted.leases(settings)
+    return [
+        {
+            "name": instance.name,
+            "interval": instance.advert_int,
+            "lease": leases.get(instance.name, 5),
+            "addresses": [
+                [v.address.interface, str(v.address.ip), v.address.prefix]
+                for v in wanted.addresses(instance, devices[instance.name], None)
+            ],
+        }
+        for instance in settings.vrrp
+    ]
+
+
+def charges(described: Iterable[dict[str, Any]]) -> tuple[Charge, ...]:
+    """The inverse of `describe`."""
+    return tuple(
+        Charge(
+            one["name"], one["interval"], one["lease"],
+            tuple((interface, ip_address(ip), prefix) for interface, ip, prefix in one["addresses"]),
+        )
+        for one in described
+    )
+
+
+class Guard:
+    """Watches one worker's page."""
+
+    def __init__(self, page: SharedPage, watched: tuple[Charge, ...] = ()) -> None:
+        self.page = page
+        self.watched = watched
+
+    def masters(self) -> list[Charge]:
+        """The routers that are MASTER according to the page."""
+        found = []
+        for index, charge in enumerate(self.watched):
+            slot = self.page.read(index, charge.name)
+            if slot is not None and slot.state is State.MASTER:
+                found.append(charge)
+        return found
+
+    @staticmethod
+    def patience(masters: Iterable[Charge]) -> float:
+        """How old a heartbeat may be while these are MASTER, in seconds."""
+        return max(0.2, 2 * min((charge.interval for charge in masters), default=1.0))
+
+    @staticmethod
+    def kill_after(masters: Iterable[Charge]) -> float:
+        """How old a heartbeat may be before the worker is killed."""
+        return max(2.0, 2 * min((charge.lease for charge in masters), default=5.0))
+
+
+def release(keys: Iterable[AddressKey]) -> int:
+    """Delete these addresses where they exist and carry our mark. Returns how many were deleted."""
+    wanted_keys = set(keys)
+    if not wanted_keys:
+        return 0
+    deleted = 0
+    encoder = Encoder()
+    with Netlink() as netlink:
+        names = {link.index: link.name for link in read_links(netlink)}
+        indexes = {name: index for index, name in names.items()}
+        for address in read_addresses(netlink, names):
+            if address.key in wanted_keys and address.proto == PROTO_KEEPALIVED:
+                try:
+                    netlink.request(encoder.delete(address, indexes[address.interface]))
+                    deleted += 1
+                except NetlinkError:
+                    continue
+    return deleted

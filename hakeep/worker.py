@@ -1,0 +1,296 @@
+"""What every process of the daemon stands on: its log, its line to the parent, the page it leaves behind.
+
+None of them ever blocks. A syslog reader that stopped, a full pipe or a full disk costs log lines (they are counted
+and the loss is reported), never an advert. There are no threads for that: descriptors are opened anew without blocking,
+which leaves the flags of the descriptor that others share alone.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import pickle
+import socket
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hakeep.vrrp.messages import State
+
+# ------------------------------------------------------------------------------------------------------------- log
+
+FACILITIES = {"user": 1, "daemon": 3, **{f"local{n}": 16 + n for n in range(8)}}
+ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
+
+
+class Log:
+    """Lines to the console and to syslog, as the command line asks for.
+
+    `console` writes to standard error; `facility` None sends nothing to syslog; `detail` lets the lines through that
+    only -D shows.
+    """
+
+    def __init__(self, ident: str, *, console: bool, facility: int | None, detail: bool) -> None:
+        self.ident = ident
+        self.detail = detail
+        self.dropped = 0
+        self._facility = facility
+        self._console = _reopen(2) if console else -1
+        self._syslog: socket.socket | None = None
+
+    def child(self, ident: str) -> Log:
+        """The same log under another name, for a process that was just forked."""
+        self.ident = ident
+        self._syslog = None
+        return self
+
+    def leave_console(self) -> None:
+        """Into the background: from now on only syslog."""
+        self._console = -1
+
+    def __call__(self, level: int, text: str, detail: bool = False) -> None:
+        """Log one line, or lose it."""
+        if detail and not self.detail:
+            return
+        if self.dropped:
+            lost, self.dropped = self.dropped, 0
+            self._put(WARNING, f"{lost} log lines were lost, nobody read them")
+        self._put(level, text)
+
+    def _put(self, level: int, text: str) -> None:
+        ok = True
+        if self._console >= 0:
+            stamp = time.strftime("%a %b %e %H:%M:%S %Y")
+            ok = self._write(f"{stamp}: {text}\n".encode(errors="replace"))
+        if self._facility is not None:
+            ok = self._send(level, text) and ok
+        if not ok:
+            self.dropped += 1
+
+    def _write(self, line: bytes) -> bool:
+        try:
+            return os.write(self._console, line[:4096]) > 0
+        except OSError:
+            return False
+
+    def _send(self, level: int, text: str) -> bool:
+        assert self._facility is not None
+        packet = f"<{self._facility * 8 + level}>{self.ident}[{os.getpid()}]: {text}".encode(errors="replace")
+        for _ in range(2):
+            try:
+                if self._syslog is None:
+                    self._syslog = socket.socket(
+                        socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+                    )
+                    self._syslog.connect("/dev/log")
+                self._syslog.send(packet[:8000])
+            except BlockingIOError:
+                return False
+            except OSError:  # syslog was restarted: its socket is a new one
+                if self._syslog is not None:
+                    self._syslog.close()
+                self._syslog = None
+            else:
+                return True
+        return False
+
+
+def _reopen(fd: int) -> int:
+    """The same file, pipe or terminal with flags of its own; sockets are used as they are."""
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return fd if sys.stderr is not None else -1
+
+
+# ------------------------------------------------------------------------------------------------ line to the parent
+
+_FRAME = struct.Struct("!cI")
+_LARGEST = 256 * 1024 * 1024
+
+
+class Message(NamedTuple):
+    """What came over the line: `body` is a JSON object or, downwards only, a pickled value; `fds` came with it."""
+
+    body: Any
+    fds: list[int]
+
+
+class Line:
+    """One end of a socket pair between the supervisor and a worker: whole messages, in order, never blocking.
+
+    Upwards everything is JSON; only a worker, which trusts its parent, reads pickles (`trusting`).
+    """
+
+    def __init__(self, sock: socket.socket, *, trusting: bool) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._trusting = trusting
+        self._in = bytearray()
+        self._out = bytearray()
+        self._fds: list[int] = []
+        self.closed = False
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def close(self) -> None:
+        self.closed = True
+        if self.sock.fileno() >= 0:
+            self.sock.close()
+
+    @property
+    def waiting(self) -> bool:
+        """True when there are bytes that the socket has not taken yet."""
+        return bool(self._out)
+
+    def send(self, body: Mapping[str, Any], fds: tuple[int, ...] = ()) -> None:
+        """Send a JSON object, and duplicates of `fds`."""
+        self._push(b"J", json.dumps(body).encode(), fds)
+
+    def send_blob(self, blob: bytes) -> None:
+        """Send a value that is pickled already. Downwards only."""
+        self._push(b"P", blob, ())
+
+    def _push(self, kind: bytes, data: bytes, fds: tuple[int, ...]) -> None:
+        frame = _FRAME.pack(kind, len(data)) + data
+        if fds and not self._out:
+            # Descriptors travel with the first byte of their message; if the line is full they are not worth waiting.
+            try:
+                sent = socket.send_fds(self.sock, [frame], list(fds))
+            except OSError:
+                sent = 0
+            frame = frame[sent:]
+        self._out += frame
+        self.flush()
+
+    def flush(self) -> None:
+        """Give the socket what it takes."""
+        while self._out and not self.closed:
+            try:
+                sent = self.sock.send(self._out)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.closed = True
+                return
+            del self._out[:sent]
+
+    def receive(self) -> list[Message]:
+        """The messages that are complete. `closed` tells when the other end has gone."""
+        while not self.closed:
+            try:
+                data, fds, _, _ = socket.recv_fds(self.sock, 1 << 18, 64)
+            except BlockingIOError:
+                break
+            except OSError:
+                self.closed = True
+                break
+            self._fds += fds
+            if not data:
+                self.closed = True
+                break
+            self._in += data
+        return list(self._messages())
+
+    def _messages(self) -> list[Message]:
+        found = []
+        while len(self._in) >= _FRAME.size:
+            kind, length = _FRAME.unpack_from(self._in)
+            if length > _LARGEST:
+                self.closed = True
+                break
+            end = _FRAME.size + length
+            if len(self._in) < end:
+                break
+            data = bytes(self._in[_FRAME.size:end])
+            del self._in[:end]
+            if kind == b"P" and self._trusting:
+                found.append(Message(pickle.loads(data), []))
+            elif kind == b"J":
+                body = json.loads(data)
+                fds, self._fds = (self._fds, []) if body.get("fds") else ([], self._fds)
+                found.append(Message(body, fds))
+        return found
+
+
+# --------------------------------------------------------------------------------------------------- the shared page
+
+_HEAD = struct.Struct("=d")
+_SLOT = struct.Struct("=IBxxxdIH")  # check of the name, state, last advert, IPv4 identification, length of the memory
+SLOT_SIZE = 512
+_MEMORY_AT = _SLOT.size
+SLOTS = 4096
+_STATES = list(State)
+
+
+class Slot(NamedTuple):
+    """What is known of one router on the page."""
+
+    state: State
+    last_sent: float
+    ident: int
+    memory: dict[str, Any]
+
+
+class SharedPage:
+    """Memory that outlives a worker: its heartbeat, and for each router what its successor needs to go on.
+
+    Made before the fork, so that parent, worker and the next worker see the same page. Each router has a slot by its
+    place in the configuration, which holds a check of its name, so that a slot of another configuration is not
+    mistaken for one's own.
+    """
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, 4096 + SLOTS * SLOT_SIZE)
+
+    @property
+    def heartbeat(self) -> float:
+        """When the worker last turned, in monotonic seconds; 0 before its first turn."""
+        return float(_HEAD.unpack_from(self._page, 0)[0])
+
+    def beat(self, now: float) -> None:
+        """The worker turns."""
+        _HEAD.pack_into(self._page, 0, now)
+
+    def write(self, index: int, check: int, state: State, last_sent: float, ident: int) -> None:
+        """Note a router's state; its memory stays."""
+        if index < SLOTS:
+            at = 4096 + index * SLOT_SIZE
+            length = _SLOT.unpack_from(self._page, at)[4]
+            _SLOT.pack_into(self._page, at, check, _STATES.index(state), last_sent, ident, length)
+
+    def remember(self, index: int, memory: Mapping[str, Any]) -> None:
+        """Note a router's authentication memory (see AuthMemory.as_dict); dropped when it is too long."""
+        if index >= SLOTS:
+            return
+        data = json.dumps(memory, separators=(",", ":")).encode()
+        if len(data) > SLOT_SIZE - _MEMORY_AT:
+            data = b"{}"
+        at = 4096 + index * SLOT_SIZE
+        self._page[at + _MEMORY_AT : at + _MEMORY_AT + len(data)] = data
+        check, state, last_sent, ident, _ = _SLOT.unpack_from(self._page, at)
+        _SLOT.pack_into(self._page, at, check, state, last_sent, ident, len(data))
+
+    def read(self, index: int, name: str) -> Slot | None:
+        """What the page holds of the router in this place; None when nothing, or of another."""
+        if index >= SLOTS:
+            return None
+        at = 4096 + index * SLOT_SIZE
+        check, state, last_sent, ident, length = _SLOT.unpack_from(self._page, at)
+        if check != name_check(name) or state >= len(_STATES):
+            return None
+        try:
+            memory = json.loads(self._page[at + _MEMORY_AT : at + _MEMORY_AT + length] or b"{}")
+        except ValueError:  # the worker died while it wrote
+            memory = {}
+        return Slot(_STATES[state], last_sent, ident, memory if isinstance(memory, dict) else {})
+
+
+def name_check(name: str) -> int:
+    """A number that tells names apart, never 0."""
+    return zlib.crc32(name.encode()) or 1

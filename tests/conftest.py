@@ -1,0 +1,51 @@
+"""What all tests share: the lab is importable, and what cannot run here is skipped with its reason."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "netns-lab"))
+
+import groundwork
+import hosts
+import world
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--daemon", default=shlex.join(hosts.HAKEEPD), metavar="COMMAND",
+                     help="the daemon under test, with keepalived's command line")
+
+
+def needs_namespaces(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("netns", "interop"))
+
+
+def why_not(item: pytest.Item) -> str | None:
+    """The reason why a test that needs namespaces cannot run here."""
+    if os.geteuid() != 0:
+        return "needs root, or a user namespace: start it by ./tests/run"
+    lacking = groundwork.missing_packages({"ip": "iproute2", "nft": "nftables", "nsenter": "util-linux"})
+    if lacking:
+        return f"not installed: {', '.join(lacking)}"
+    return world.refusal()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if needs_namespaces(item) and (reason := why_not(item)):
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where CI=true, what needs namespaces must run."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and needs_namespaces(item) and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI=true forbids: {report.longrepr[2]}"
+    return report
