@@ -488,7 +488,7 @@ class Supervisor:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        with os.fdopen(fd, "w") as file:
+        with os.fdopen(fd, "w", errors="surrogateescape") as file:
             file.write(text)
         fresh.rename(path)
         return b""

@@ -117,6 +117,8 @@ def _read_vrrp(at: float, host: str, frame: bytes, pdu: bytes, pseudo: bytes, so
         return None
     version, count = pdu[0] >> 4, pdu[3]
     kind, size = (IPv6Address, 16) if ":" in source else (IPv4Address, 4)
+    if len(pdu) < 8 + count * size:
+        return None
     addresses = tuple(str(kind(pdu[8 + i * size:8 + (i + 1) * size])) for i in range(count))
     if version == 2:
         auth = auth or {0: "", 1: "PASS"}.get(pdu[4], str(pdu[4]))

@@ -221,7 +221,7 @@ class Network:
                  files: Path | None = None, standing: bool = False) -> None:
         self.topology = topology
         self.hakeepd = tuple(hakeepd)
-        self.files = files or Path(tempfile.mkdtemp(prefix="hakeep-lab-"))
+        self.files = files or Path(tempfile.mkdtemp(prefix="hakeep-lab-", dir="/run" if world.inside() else None))
         self.daemons: dict[tuple[str, str], Daemon] = {}
         prefix = f"h{os.getpid()}-{next(_networks)}-" if prefix is None else prefix
         self.switch = Host("switch", prefix + "switch")

@@ -49,7 +49,7 @@ class Option(NamedTuple):
 LATER = "health checks and BFD are not built into this version"
 
 OPTIONS = (
-    Option("f", "use-file", "required", "FILE", "the configuration (default /etc/hakeep/hakeep.conf, else keepalived's)"),
+    Option("f", "use-file", "required", "FILE", "the configuration (/etc/hakeep/hakeep.conf, else keepalived's)"),
     Option("P", "vrrp", "", "", "run only VRRP (which is what this version has)"),
     Option("C", "check", "", "", "run only the health checkers", LATER),
     Option("B", "no_bfd", "", "", "no BFD"),
@@ -374,7 +374,9 @@ def _options(arguments: Arguments, settings: Settings) -> Options:
 
 def _make_run_directory(path: Path) -> None:
     """Root's own directory; never a symbolic link that somebody put there."""
-    path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not path.exists():
+        path.mkdir(parents=True)
+        path.chmod(0o755)  # whatever the umask says: the tool must get at the socket in it
     if path.is_symlink() or path.stat().st_uid != os.geteuid():
         raise PermissionError(1, "not a directory of ours", str(path))
 

@@ -6,10 +6,11 @@ early, the keywords that belong to it are reported once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hakeep.config.advice import Advice
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.reader import Line
 from hakeep.config.schema import Block, Entries, Keyword, Missing, Repeat, Section
@@ -51,7 +52,7 @@ class _Binder:
         self.root = root
         self.diagnostics: list[Diagnostic] = []
         self._names: dict[tuple[str, str], Line] = {}
-        self._homes: dict[str, list[str]] | None = None
+        self._advice: Advice | None = None
 
     # -------------------------------------------------------------------------------------------------- blocks
 
@@ -66,7 +67,7 @@ class _Binder:
             words = node.line.words
             found = keywords.get(words[0]) if words else None
             if found:
-                astray = None
+                astray = found.value if isinstance(found.value, Block) and node.children is None else None
                 self._node(found, node, opened)
             else:
                 astray = self._unknown(node, opened, nodes[number - 1] if number else None, astray)
@@ -100,7 +101,7 @@ class _Binder:
             return
         if names and not block.name:
             self._extra_words(keyword, line, names)
-        name = names[0] if block.exact else " ".join(names)
+        name = " ".join(names if block.head else names[:1])
         if block.unique and not self._first_of(keyword, name, line):
             return
         self._need_brace(keyword, node)
@@ -194,11 +195,12 @@ class _Binder:
                 return
         else:
             words = line.words
-            if line.open_quote >= 0:
-                self._open_quote(line)
-        if len(words) <= value.needs and len(words) - 1 < value.needs:
-            if line.open_quote < 0 or value.shell:
-                self._missing(keyword, line)
+        lacks = len(words) - 1 < value.needs
+        if line.open_quote >= 0 and not value.shell:
+            self._open_quote(line, fatal=lacks and keyword.missing is Missing.FATAL)
+        elif lacks:
+            self._missing(keyword, line)
+        if lacks:
             return
         parsed = self._parse(value, words[1:], line, 1, keyword)
         if parsed is not NOTHING:
@@ -268,26 +270,16 @@ class _Binder:
                 also=(previous.closed.span(), f"this closes {previous.line.words[0]}"),
                 fix="move the closing brace", verdict=Verdict.UNKNOWN_KEYWORD))
             return home
-        note, fix = self._advice(word, opened)
-        astray = self._block_of(word, opened)
+        if self._advice is None:
+            self._advice = Advice(self.root)
+        note, fix = self._advice.on(word, opened.path, opened.block)
+        astray = self._advice.home(word, opened.path)
         if node.children is not None:
             note = "\n".join(filter(None, [note, "its whole block is left out"]))
         place = f"in {opened.path.rpartition('/')[2]}" if opened.path else "at the outermost level"
         self._error(Code.UNKNOWN_KEYWORD, f"unknown keyword '{word}' {place}", line.span(0), note=note, fix=fix,
                     verdict=Verdict.UNKNOWN_KEYWORD)
         return astray
-
-    def _block_of(self, word: str, opened: _Open) -> Block | None:
-        """The one kind of block that the word is a keyword of, if it is elsewhere."""
-        homes = self._where(word)
-        if len(homes) != 1 or homes[0] == opened.path:
-            return None
-        block = self.root
-        for name in homes[0].split("/")[1:]:
-            value = block.keywords[name].value
-            assert isinstance(value, Block)
-            block = value
-        return block
 
     def _home_of_previous(self, word: str, opened: _Open, previous: Node | None) -> Block | None:
         """The block just closed, if the word is a keyword of it."""
@@ -303,36 +295,6 @@ class _Binder:
             return None
         self._error(Code.EXTRA_BRACE, "'}' closes nothing", brace, verdict=Verdict.BRACES)
         return None
-
-    def _advice(self, word: str, opened: _Open) -> tuple[str, str]:
-        """Note and fix for an unknown word: where it belongs, or what it was meant to be."""
-        homes = [home for home in self._where(word) if home != opened.path]
-        if homes:
-            return f"{word} is a keyword of {', '.join(_home(path) for path in homes[:4])}", ""
-        if not word.isascii():
-            plain = "".join(c for c in word if c.isascii())
-            note = "there are characters here that only look like blanks or are invisible"
-            return (note, f"write {plain}") if plain in opened.block.keywords else ("", "")
-        from difflib import get_close_matches
-
-        close = get_close_matches(word, opened.block.keywords, n=1, cutoff=0.75)
-        if close:
-            return "", f"did you mean {close[0]}?"
-        if word.lower() != word and word.lower() in opened.block.keywords:
-            return "keywords are lower case", f"write {word.lower()}"
-        self._where("")
-        assert self._homes is not None
-        close = get_close_matches(word, self._homes, n=1, cutoff=0.85)
-        if close:
-            return f"there is {close[0]} in {_home(self._homes[close[0]][0])}", ""
-        return "", ""
-
-    def _where(self, word: str) -> list[str]:
-        if self._homes is None:
-            self._homes = {}
-            for path, keyword in walk(self.root):
-                self._homes.setdefault(keyword.name, []).append(path)
-        return self._homes.get(word, [])
 
     # --------------------------------------------------------------------------------------------- diagnostics
 
@@ -375,9 +337,11 @@ class _Binder:
         self._error(Code.EXTRA_WORDS, f"{keyword.name} takes no words before its '{{'", line.span(1),
                     note=f"ignored: {' '.join(names)}")
 
-    def _open_quote(self, line: Line) -> None:
-        self._error(Code.QUOTE, "a quote is not terminated; the rest of the line is ignored",
-                    line.span_from(line.open_quote), verdict=Verdict.QUOTE)
+    def _open_quote(self, line: Line, *, fatal: bool = False) -> None:
+        self.diagnostics.append(Diagnostic(
+            Code.QUOTE, Severity.ERROR, "a quote is not terminated; the rest of the line is ignored",
+            line.span_from(line.open_quote), verdict=Verdict.MISSING_PARAMETER if fatal else Verdict.QUOTE,
+            stops=fatal))
 
     def _error(
         self, code: Code, message: str, at: Line | Span | None, *, note: str = "", fix: str = "",
@@ -385,18 +349,6 @@ class _Binder:
     ) -> None:
         span = at.span() if isinstance(at, Line) else at
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, note=note, fix=fix, verdict=verdict))
-
-
-def walk(block: Block, path: str = "") -> Iterator[tuple[str, Keyword]]:
-    """Every keyword of the language with the path of the block it stands in ("" = root), old spellings included."""
-    for keyword in block.keywords.values():
-        yield path, keyword
-        if isinstance(keyword.value, Block):
-            yield from walk(keyword.value, f"{path}/{keyword.name}")
-
-
-def _home(path: str) -> str:
-    return path.rpartition("/")[2] or "the outermost level"
 
 
 def _synopsis(keyword: Keyword) -> str:

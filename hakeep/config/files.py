@@ -10,61 +10,23 @@ import os
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from glob import glob, has_magic
+from dataclasses import replace
+from glob import escape, glob, has_magic
 from itertools import pairwise
 from pathlib import Path
 
-from hakeep.config.bind import bind
 from hakeep.config.definitions import Surroundings
-from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict, exit_status
+from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.host import Host
-from hakeep.config.keywords.static import ROOT, Config
+from hakeep.config.keywords.static import Config
+from hakeep.config.loaded import Loaded, assemble
 from hakeep.config.reader import CHECKS, Failure, Line, Opened, Reader
-from hakeep.config.rules import check
-from hakeep.config.rules.unsupported import unsupported
-from hakeep.config.settle import settle
-from hakeep.config.settled import Script, Settings
-from hakeep.config.tree import build
+from hakeep.config.settled import Script
 
 __all__ = ["DEFAULT_PATHS", "Host", "Loaded", "load", "this_host"]
 
 #: Where the configuration is looked for when the command line names none.
 DEFAULT_PATHS = ("/etc/hakeep/hakeep.conf", "/etc/keepalived/keepalived.conf")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A configuration that was read.
-
-    `settings` is what runs (None when there was nothing to read). `sources` maps file names to their text, for
-    rendering diagnostics.
-    """
-
-    config: Config
-    settings: Settings | None
-    diagnostics: tuple[Diagnostic, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def fatal(self) -> bool:
-        """True when a daemon must not start with this configuration."""
-        return self.settings is None or any(d.stops for d in self.diagnostics)
-
-    def exit_status(self) -> int:
-        """What ``-t`` exits with: 0, 2, 4, 5 or 6."""
-        return exit_status(self.diagnostics)
-
-    def run_status(self) -> int:
-        """What a daemon that does not start exits with: 6 for files and includes, else 2; 0 if it may start."""
-        if not self.fatal:
-            return 0
-        files = (Verdict.FILE_NOT_FOUND, Verdict.INCLUDE)
-        return 6 if any(d.stops and d.verdict in files for d in self.diagnostics) else 2
-
-    def unsupported(self) -> list[Diagnostic]:
-        """What hakeep does not act on: errors where that is unsafe, else warnings."""
-        return unsupported(self.config)
 
 
 def load(
@@ -92,33 +54,8 @@ def load(
     for failure in opened.failures:
         reader.diagnostics.append(Diagnostic(Code.FILE_UNUSABLE, Severity.ERROR, failure.what,
                                              verdict=Verdict.INCLUDE if all_config else Verdict.OK))
-    return assemble(lines, reader, host or Host())
-
-
-def assemble(lines: list[Line], reader: Reader, host: Host) -> Loaded:
-    """The rest of the way, from lines on. Pure but for reading key files."""
-    tree = build(lines, _is_root_block)
-    root, bound = bind(tree, ROOT)
-    assert isinstance(root, Config)
-    if host.read_file is None:
-        host = replace(host, read_file=read_file)
-    settings, settled = settle(root, host)
-    diagnostics = [*reader.diagnostics, *tree.diagnostics, *bound, *settled, *check(root, host)]
-    order = {name: number for number, name in enumerate(reader.sources)}
-    diagnostics.sort(key=lambda d: (order.get(d.span.file, 0), d.span.line) if d.span else (len(order), 0))
-    return Loaded(root, settings, tuple(diagnostics), reader.sources)
-
-
-def _is_root_block(words: list[str]) -> bool:
-    """Words that only begin a block at the outermost level: a name follows, as in ``vrrp_instance VI_1``."""
-    return bool(words) and words[0] in _ROOT_BLOCKS and (len(words) > 1) == _ROOT_BLOCKS[words[0]]
-
-
-_ROOT_BLOCKS = {
-    "global_defs": False, "vrrp_instance": True, "vrrp_sync_group": True, "vrrp_script": True, "virtual_server": True,
-    "virtual_server_group": True, "bfd_instance": True, "vrrp_track_process": True, "static_ipaddress": False,
-    "static_routes": False, "static_rules": False, "garp_group": False,
-}
+    host = host or Host()
+    return assemble(lines, reader, host if host.read_file else replace(host, read_file=read_file))
 
 
 # ------------------------------------------------------------------------------------------------------------ files
@@ -130,7 +67,7 @@ def open_files(pattern: str, folder: str) -> Opened:
     failures: list[Failure] = []
     alternatives = expand_braces(pattern)
     for alternative in alternatives:
-        matches = sorted(glob(str(Path(folder) / alternative)))  # noqa: PTH207 (the folder may hold magic too)
+        matches = sorted(glob(str(Path(escape(folder)) / alternative)))  # noqa: PTH207
         found += [match for match in matches if match not in found]
         if not matches and has_magic(alternative):
             failures.append(Failure("wildcard_match", f"no file matches {alternative}"))

@@ -7,7 +7,7 @@ does not wait for anything by itself::
 
     while not writer.idle:
         writer.send_chunk()
-        done = writer.on_acks(netlink.receive())     # adverts and announcements go here
+        done = writer.collect()                      # adverts and announcements go here
 
 An address that should have a lifetime and has none is deleted and added anew. RTM_NEWADDR could put the lifetime on
 it, but for IPv6 the kernel then lets the prefix's route expire as well, which other addresses of the host stand on.
@@ -162,6 +162,13 @@ class AddressWriter:
             self._chunk = max(_SMALLEST_CHUNK, int(messages * CHUNK_TIME / seconds))
         elif seconds < CHUNK_TIME / 2:
             self._chunk = min(CHUNK, self._chunk * 2)
+
+    def collect(self) -> Outcome:
+        """Read the answers and say what they mean. The kernel has given them all when `send_chunk` returns."""
+        incoming: list[Incoming] = []
+        while found := self._netlink.receive():
+            incoming += found
+        return self.on_acks(incoming)
 
     def on_acks(self, incoming: Iterable[Incoming]) -> Outcome:
         """Take what the socket received and say what it means. After lost answers the chunk will be sent again."""

@@ -193,13 +193,16 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 def _catch_signals() -> socket.socket:
     """Make signals harmless, and SIGCHLD a byte on the socket returned.
 
-    They are caught rather than ignored because what is ignored stays ignored across exec, in the scripts too.
+    They are caught rather than ignored because what is ignored, also by the worker, stays ignored in the scripts.
     """
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.detach(), warn_on_full_buffer=False)
-    for number in ("CHLD", "TERM", "INT", "HUP", "QUIT", "USR1", "USR2"):
-        signal.signal(getattr(signal, f"SIG{number}"), lambda *_: None)
+    caught = {getattr(signal, f"SIG{name}") for name in ("CHLD", "TERM", "INT", "HUP", "QUIT", "USR1", "USR2")}
+    inherited = {number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN}
+    for number in caught | inherited - {signal.SIGPIPE, signal.SIGXFSZ}:  # subprocess restores those two itself
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return reading
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -109,7 +109,10 @@ class Runner:
             execution.settle(None, "the daemon is stopping")
         else:
             self._executions[number] = execution
-            self._send(number, do=do, **asdict(command))
+            self._send(
+                number, do=do, argv=command.argv, user=command.user, group=command.group, secure=command.secure,
+                supplementary=command.supplementary,
+            )  # fmt: skip
         return execution
 
     def _send(self, number: int, **request: object) -> None:
@@ -148,7 +151,7 @@ class Runner:
             with theirs:
                 # A thread starts it and vfork makes it cheap: the loop stops for 0.15 ms, once.
                 process = await trio.lowlevel.open_process(
-                    [sys.executable, "-I", "-S", "-c", PROGRAM, str(PACKAGE_PARENT), str(theirs.fileno())],
+                    [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, str(PACKAGE_PARENT), str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,

@@ -244,14 +244,17 @@ def _shape(filter: Filter, family: str) -> object:
             return None
         routers = tuple((router.number, router.label, router.timeout) for router in fence.routers)
         return (*common, fence.ingress, fence.egress, routers)
-    return common if any(True for _ in _owners(filter, family)) else None
+    kinds = {type(owner) for _, owner in _owners(filter, family)}
+    return (*common, frozenset(kinds)) if kinds else None
 
 
 def _declaration(family: str, filter: Filter) -> str:
     if family == "netdev":
         return _fence_declaration(filter)
-    template = _IP6 if family == "ip6" else _IP
-    return template.format(table=filter.table, priority=filter.priority, drop=_drop(filter))
+    kinds = {type(owner) for _, owner in _owners(filter, family)}
+    parts = (text for kind, text in _HOST_PARTS[family].items() if kind in kinds)
+    body = "\n".join(parts).format(priority=filter.priority, drop=_drop(filter))
+    return f"table {family} {filter.table} {{\n{body}\n}}"
 
 
 def _drop(filter: Filter) -> str:
@@ -309,28 +312,39 @@ table netdev {table} {{
 		icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} oifname . ip6 saddr vmap @vips6
 	}}"""
 
+# The parts of the tables ip and ip6: each stands there only when it is wanted, because a kernel may lack nft_dup.
 # A dup without an entry in the map ends its rule, so that only what was sent on from the base is dropped.
-_IP = """\
-table ip {table} {{
-	set vips {{ type ipv4_addr; }}
+_REPORTS_IP = """\
 	map report_base {{ type ifname : iface_index; }}
+	chain reports {{
+		type filter hook output priority {priority};
+		ip protocol igmp dup to ip daddr device oifname map @report_base drop
+	}}"""
+
+_REPORTS_IP6 = """\
+	set vmacs {{ type ifname; }}
+	map report_base {{ type ifname : iface_index; }}
+	chain reports {{
+		type filter hook output priority {priority};
+		icmpv6 type {{ mld-listener-report, mld-listener-done, mld2-listener-report }} \
+dup to ip6 daddr device oifname map @report_base drop
+		icmpv6 type nd-router-solicit oifname @vmacs drop
+	}}"""
+
+_NO_ACCEPT_IP = """\
+	set vips {{ type ipv4_addr; }}
 	chain in {{
 		type filter hook input priority {priority};
 		ip daddr @vips {drop}
 	}}
 	chain out {{
 		type filter hook output priority {priority};
-		ip protocol igmp dup to ip daddr device oifname map @report_base drop
 		ip saddr @vips {drop}
-	}}
-}}"""
+	}}"""
 
-_IP6 = """\
-table ip6 {table} {{
+_NO_ACCEPT_IP6 = """\
 	set vips {{ type ipv6_addr; }}
 	set link_vips {{ type ipv6_addr . ifname; }}
-	set vmacs {{ type ifname; }}
-	map report_base {{ type ifname : iface_index; }}
 	chain refuse {{
 		icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} return
 		{drop}
@@ -342,10 +356,11 @@ table ip6 {table} {{
 	}}
 	chain out {{
 		type filter hook output priority {priority};
-		icmpv6 type {{ mld-listener-report, mld-listener-done, mld2-listener-report }} \
-dup to ip6 daddr device oifname map @report_base drop
-		icmpv6 type nd-router-solicit oifname @vmacs drop
 		ip6 saddr @vips goto refuse
 		ip6 saddr . oifname @link_vips goto refuse
-	}}
-}}"""
+	}}"""
+
+_HOST_PARTS = {
+    "ip": {NoAccept: _NO_ACCEPT_IP, VmacReports: _REPORTS_IP},
+    "ip6": {NoAccept: _NO_ACCEPT_IP6, VmacReports: _REPORTS_IP6},
+}

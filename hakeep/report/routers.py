@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hakeep.config.settled import VirtualAddress
 from hakeep.report.address_text import address_text
 from hakeep.report.snapshot import AddressSnapshot, RouterSnapshot
+from hakeep.vrrp import wanted
 from hakeep.vrrp.engine import Engine
 from hakeep.vrrp.messages import State
 from hakeep.vrrp.router import VirtualRouter
@@ -22,6 +23,7 @@ def snapshot(
 ) -> RouterSnapshot:
     """One router, see `snapshots`."""
     settings, holding = router.settings, router.holding
+    other = router.master if router.master != router.source else None  # a MASTER follows itself
     fence = unfenced.get(router.name)
     lease, lease_text = _lease(router, now)
     return RouterSnapshot(
@@ -38,15 +40,15 @@ def snapshot(
         priority=settings.priority,
         base_priority=settings.priority,
         effective_priority=router.priority,
-        master=str(router.master) if router.master else None,
-        master_priority=router.master_priority,
+        master=str(other) if other else None,
+        master_priority=router.master_priority if other else 0,
         master_advert_int=router.master_interval,
         addresses=tuple(
             AddressSnapshot(
                 address_text(virtual, virtual.address.interface, _under(router, virtual)), virtual.advertised,
                 virtual.address.key in engine.host.have,
             )
-            for virtual in holding.addresses
+            for virtual in wanted.addresses(settings, router.devices, None)  # as configured: a lease is our own affair
         ),
         lease=lease,
         lease_text=lease_text,

@@ -125,8 +125,10 @@ def _ago(since: float, now: float) -> str:
 
 
 def _master(router: RouterSnapshot) -> str:
+    if router.state == "MASTER" and router.master in (None, router.source):
+        return "itself"
     if router.master is None:
-        return "itself" if router.state == "MASTER" else "none heard"
+        return "none heard"
     return f"{printable(router.master)} ({router.master_priority})"
 
 

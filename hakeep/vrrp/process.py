@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,9 @@ PACKETS = 64
 #: Seconds without news after which the worker turns all the same, to show that it is alive.
 HEARTBEAT = 0.5
 
+#: Seconds that scripts have at the end.
+SCRIPTS = 1.0
+
 #: Snapshots go up at most this often.
 SNAPSHOT_GAP = 0.2
 
@@ -84,11 +88,12 @@ class VrrpProcess:
         self.readers: dict[int, Callable[[], None]] = {}
         self.timer = Timer()
         self.ports: set[int] = set()
-        self.monitor = Monitor(self.ports)
+        own_removals = Counter[bytes]()
+        self.monitor = Monitor(self.ports, own_removals=own_removals)
         self.netlink = Netlink()
         self.ports.add(self.netlink.port)
         self.encoder = Encoder()
-        self.writer = AddressWriter(self.netlink, self.encoder, self.monitor.index_of)
+        self.writer = AddressWriter(self.netlink, self.encoder, self.monitor.index_of, own_removals)
         self.announcements = Announcements(self._watch, self._unwatch, self._heard)
         self.sysctls = sysctl.SysctlKeeper(run_directory / "sysctl.json")
         self.links_netlink = Netlink()
@@ -233,10 +238,7 @@ class VrrpProcess:
 
     async def _wind_up(self) -> None:
         """All is handed over: let scripts finish, undo what we did to the host."""
-        if self.line.closed:
-            await self.notifier.drain(1.0)
-        else:
-            await self.notifier.drain(max(1.0, self.settings.globals.child_wait_time - 1.0))
+        await self.notifier.drain(SCRIPTS)
         with suppress(OSError):
             self.virtual_links.remove_all()
             self.sysctls.restore()
@@ -351,7 +353,7 @@ class VrrpProcess:
             return
         try:
             writer.send_chunk()
-            outcome = writer.on_acks(self.netlink.receive())
+            outcome = writer.collect()
         except OSError as error:
             self.log(m.Level.ERROR, f"netlink: {error}")
             return

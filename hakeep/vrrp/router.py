@@ -422,7 +422,6 @@ class VirtualRouter:
                 return
             self.log(Level.WARNING, "in standby, but no other router is heard: serving until one is")
             self.alone = True
-        self.log(Level.INFO, "Receive advertisement timeout", detail=True)
         self._become_master(now, f"{self.master} fell silent" if self.master else "no other master was heard")
 
     def _become_master(self, now: float, why: str) -> None:
@@ -432,6 +431,7 @@ class VirtualRouter:
         self.master, self.master_priority, self.followed = self.source, self.priority, None
         self.counters["become_master"] += 1
         self._advertise_at_once(now)
+        self.log(Level.INFO, f"taking over: {why}", detail=True)
         self._settle_in(now, State.MASTER, why, "Entering MASTER STATE")
         self.holding.take(now, suspicious=self.suspicious)
         self.suspicious = self.postponed = False

@@ -51,12 +51,7 @@ class Lane:
         total = Outcome()
         while not self.writer.idle:
             self.chunks.append(self.writer.send_chunk())
-            while True:
-                incoming = self.netlink.receive()
-                outcome = self.writer.on_acks(incoming)
-                total = Outcome(*(a + b for a, b in zip(total, outcome, strict=True)))
-                if not incoming:
-                    break
+            total = Outcome(*(a + b for a, b in zip(total, self.writer.collect(), strict=True)))
         return total
 
     def addresses(self) -> dict[AddressKey, Address]:

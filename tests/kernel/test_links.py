@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import errno
+import socket
+import struct
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +15,7 @@ from hakeep.kernel import sysctl
 from hakeep.kernel.links import VirtualLinks
 from hakeep.kernel.netlink import Netlink, NetlinkError
 from hakeep.kernel.sysctl import SysctlKeeper
+from hakeep.kernel.vrrp_socket import open_receive, open_send, receive, send
 from hakeep.objects.rtnl import Ipvlan, Link, Macvlan
 
 pytestmark = pytest.mark.netns
@@ -25,7 +29,7 @@ VMAC6 = Macvlan("vrrp6.51", "eth0", bytes.fromhex("00005e000233"), ipv6=True)
 
 class Host:
     def __init__(self, lab: Any, file: Path | None = None) -> None:
-        self.namespace, _ = lab.pair("10.0.0.1/24", "10.0.0.2/24")
+        self.namespace, self.other = lab.pair("10.0.0.1/24", "10.0.0.2/24")
         self.netlink: Netlink = lab.keep(self.namespace.run(Netlink))
         self.file = file
         self.start()
@@ -238,6 +242,43 @@ def test_a_link_of_the_same_name_that_is_not_ours_any_more_stays(host: Host) -> 
     host.namespace.ip("link add vrrp.51 type bridge")
     host.remove("vrrp.51")
     assert "vrrp.51" in host.namespace.ip("link show")
+
+
+@pytest.mark.parametrize("vmac", [VMAC4, VMAC6], ids=["IPv4", "IPv6"])
+def test_adverts_leave_and_arrive_over_it(host: Host, lab: Any, vmac: Macvlan) -> None:
+    """With the virtual MAC and the base's address, in both directions."""
+    host.make(vmac)
+    family = socket.AF_INET6 if vmac.ipv6 else socket.AF_INET
+    group: Any = IPv6Address("ff02::12") if vmac.ipv6 else IPv4Address("224.0.0.18")
+
+    def advert(source: str) -> bytes:
+        body = struct.pack("!BBBBHH", 0x31, 51, 100, 0, 100, 0)
+        if vmac.ipv6:
+            return body
+        header = struct.pack("!BBHHHBBH", 0x45, 0xC0, 28, 1, 0, 255, 112, 0)
+        return header + IPv4Address(source).packed + group.packed + body
+
+    local_routes = f"-6 route show table local dev {vmac.name}"
+    lab.eventually(lambda: not vmac.ipv6 or "local fe80" in host.namespace.ip(local_routes))
+    tap = lab.keep(host.other.run(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))))
+    ear = lab.keep(host.run(lambda: open_receive(family, 112, interface=vmac.name, group=group)))
+    far_ear = lab.keep(host.other.run(lambda: open_receive(family, 112, interface="eth0", group=group)))
+    send(lab.keep(host.run(lambda: open_send(family, 112, interface=vmac.name))), group, advert("10.0.0.1"))
+    assert lab.readable(far_ear)
+    got = receive(far_ear, "eth0")
+    assert got is not None
+    sources = set()
+    while lab.readable(tap, 0):
+        frame = tap.recv(2048)
+        if frame[20 if vmac.ipv6 else 23] == 112:
+            sources.add(frame[6:12])
+    assert sources == {vmac.mac}
+    if vmac.ipv6:
+        assert str(IPv6Address(got.source)) in host.namespace.ip("addr show dev eth0")
+    else:
+        assert got.source == IPv4Address("10.0.0.1").packed
+    send(lab.keep(host.other.run(lambda: open_send(family, 112, interface="eth0"))), group, advert("10.0.0.2"))
+    assert lab.readable(ear)
 
 
 def test_an_ipvlan(host: Host) -> None:

@@ -68,8 +68,7 @@ class Ear:
         self.writer.put(changes)
         while not self.writer.idle:
             self.writer.send_chunk()
-            while incoming := self.netlink.receive():
-                assert self.writer.on_acks(incoming).refused == ()
+            assert self.writer.collect().refused == ()
 
 
 @pytest.fixture

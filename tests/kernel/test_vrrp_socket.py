@@ -228,6 +228,14 @@ def test_we_do_not_hear_ourselves(wire: Wire, family: int) -> None:
     assert receive(own_ear, "eth0") is None
 
 
+def test_multicast_never_follows_a_gateway(wire: Wire) -> None:
+    wire.left.ip("route add 239.0.0.0/8 via 10.0.0.254")
+    group = IPv4Address("239.1.1.1")
+    receiver = wire.receiver(socket.AF_INET, interface="eth0", group=group)
+    send(wire.sender(socket.AF_INET, interface="eth0"), group, ip4(group, advert(7)))
+    assert wire.next(receiver).destination == group.packed
+
+
 def test_a_socket_is_deaf_until_it_is_bound(wire: Wire) -> None:
     unbound = wire.lab.keep(wire.right.run(lambda: vrrp_socket._raw_socket(socket.AF_INET, 112, None)))
     bound = wire.receiver(socket.AF_INET, interface="eth0", group=GROUP4)

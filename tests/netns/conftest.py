@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,12 +14,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import groundwork
 from scene import VIP, Scene
 
+SCENES = pytest.StashKey[list[Scene]]()
+
 
 @pytest.fixture
 def make_scene(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scene]]:
     """Builds a scene for the daemon under test."""
+    scenes = request.node.stash.setdefault(SCENES, [])
+
+    def make(vip: str = VIP) -> Scene:
+        scenes.append(stack.enter_context(Scene(request.config.getoption("--daemon"), vip)))
+        return scenes[-1]
+
     with ExitStack() as stack:
-        yield lambda vip=VIP: stack.enter_context(Scene(request.config.getoption("--daemon"), vip))
+        yield make
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport,
+                                                                                           pytest.TestReport]:
+    """A failure shows what was on the wire and in the logs."""
+    report = yield
+    if report.failed and call.when == "call":
+        report.sections += [("what was seen", scene.story()) for scene in item.stash.get(SCENES, [])]
+    return report
 
 
 @pytest.fixture

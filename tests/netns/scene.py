@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import topology
 from hosts import Daemon, Network, wait_until
@@ -94,10 +94,7 @@ class Scene:
     def __enter__(self) -> Scene:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        if error is not None:
-            error.add_note(self.story())
+    def __exit__(self, *_: object) -> None:
         self.watch.__exit__()
         self.sniffer.__exit__()
         self.network.close()
@@ -107,9 +104,9 @@ class Scene:
         frames = list(self.sniffer.frames)
         shown = frames if len(frames) < 150 else [*frames[:30], *frames[-120:]]
         start = frames[0].at if frames else 0.0
-        lines = [f"{f.at - start:9.4f} {f.host} {f}" for f in shown]
-        lines += [f"{at - start:9.4f} {host} {'has' if held else 'has not'} {self.vip}"
-                  for at, host, held in self.watch.changes]
+        moments = [(f.at, f"{f.host} {f}") for f in shown]
+        moments += [(at, f"{host} {'has' if held else 'has not'} {self.vip}") for at, host, held in self.watch.changes]
+        lines = [f"{at - start:9.4f} {text}" for at, text in sorted(moments)]
         for daemon in self.network.daemons.values():
             lines += [f"--- log of {daemon.name} on {daemon.host.name}", *daemon.log().splitlines()[-60:]]
         return "\n".join(lines)
@@ -122,18 +119,19 @@ class Scene:
 
     def start(self, daemon: Daemon) -> float:
         """Starts a daemon (again); when it began to listen for adverts."""
-        before = self._ears(daemon)
         daemon.start()
         if daemon.words[0] == "sh":  # FRR's sockets look different
             return time.time()
-        wait_until(lambda: self._ears(daemon) > before or not daemon.alive(), 20, "the daemon listens")
+        wait_until(lambda: self._ears(daemon) or not daemon.alive(), 20, "the daemon listens")
         assert daemon.alive(), f"the daemon ended:\n{daemon.log()}"
         return time.time()
 
     @staticmethod
     def _ears(daemon: Daemon) -> int:
         """How many raw sockets for VRRP and AH there are on the daemon's host."""
-        tables = daemon.host.run("cat", "/proc/net/raw", "/proc/net/raw6")
+        tables = ""
+        with contextlib.suppress(OSError):  # it was never started, or has ended
+            tables = "".join(Path(f"/proc/{daemon.pid}/net/{table}").read_text() for table in ("raw", "raw6"))
         return sum(line.split(":")[2][:4] in ("0070", "0033") for line in tables.splitlines() if ":" in line)
 
     def holders(self) -> set[str]:

@@ -147,6 +147,8 @@ def test_term(cell: Cell, target: str) -> None:
 def test_term_to_the_worker(cell: Cell) -> None:
     """Somebody stops the worker alone: an orderly handover, and a fresh worker takes its place."""
     since = cell.send(signal.SIGTERM, cell.pids("worker"))
+    farewell = cell.scene.first_advert("a", since, 1, priority=0)
+    assert cell.takeover(since, 3) - farewell.at <= cell.way.skew(100) + 0.15
     cell.check_master("a", 2 * cell.down_interval + 5)
     cell.check_overlap(since, time.time(), PLANNED)
 

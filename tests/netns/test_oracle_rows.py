@@ -35,7 +35,7 @@ def speak(scene: Scene) -> Iterator:
 
     yield make
     for voice in voices:
-        voice.__exit__(None, None, None)
+        voice.__exit__()
 
 
 def from_others(scene: Scene) -> float:
@@ -115,7 +115,8 @@ def test_a_lower_advert_is_answered_and_the_address_announced_again(scene: Scene
     announcements_settle(scene)
     bursts = scene.sniffer.announcements("a", said)
     assert bursts[0].at - answer.at < AT_ONCE
-    assert len(bursts) == 10, "five at once, five after garp_lower_prio_delay"
+    assert len(bursts) >= 10, "five at once, five after garp_lower_prio_delay"
+    assert bursts[4].at - bursts[0].at < AT_ONCE
     assert_about(bursts[5].at - bursts[0].at, 1.0)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from types import TracebackType
 
 from hosts import Host
 from observe import packet_socket
@@ -40,8 +39,7 @@ class Voice:
     def __enter__(self) -> Voice:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.fall_silent()
         self._socket.close()
 

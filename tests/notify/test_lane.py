@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakeep.notify.lane import Lane, Order
@@ -181,6 +181,7 @@ async def test_what_goes_wrong_is_logged_once(status: int, error: str, line: str
         assert it.lane.idle.is_set()
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.integers(0, 5), st.none()), max_size=30))
 def test_the_last_script_run_is_that_of_the_last_state(history: list[int | None]) -> None:
     """Numbers are states that come, None is the end of what runs. At the end the last state has been run last."""

@@ -289,6 +289,18 @@ async def test_scripts_do_not_inherit_what_the_worker_is_privileged_with(tmp_pat
 
 
 @pytest.mark.trio
+async def test_scripts_hear_the_signals_that_the_worker_does_not(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    deaf = (
+        "import signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGHUP, signal.SIGWINCH, 36, 63)];"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM});"
+    )
+    text = f"grep -E '^Sig(Ign|Blk)' /proc/self/status > {out}"
+    subprocess.run([sys.executable, "-c", deaf + WORKER, text, OURSELVES], cwd=ROOT, check=True, timeout=DEADLINE)
+    assert out.read_text().split() == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
+
+
+@pytest.mark.trio
 async def test_files_of_scripts_follow_the_umask(tmp_path: Path) -> None:
     out = tmp_path / "out"
     previous = os.umask(0o177)

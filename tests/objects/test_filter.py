@@ -112,15 +112,18 @@ add table ip hakeep
 delete table ip hakeep
 table ip hakeep {
 	set vips { type ipv4_addr; }
-	map report_base { type ifname : iface_index; }
 	chain in {
 		type filter hook input priority -5;
 		ip daddr @vips drop
 	}
 	chain out {
 		type filter hook output priority -5;
-		ip protocol igmp dup to ip daddr device oifname map @report_base drop
 		ip saddr @vips drop
+	}
+	map report_base { type ifname : iface_index; }
+	chain reports {
+		type filter hook output priority -5;
+		ip protocol igmp dup to ip daddr device oifname map @report_base drop
 	}
 }
 add element ip hakeep vips { 192.0.2.100 }
@@ -130,8 +133,6 @@ delete table ip6 hakeep
 table ip6 hakeep {
 	set vips { type ipv6_addr; }
 	set link_vips { type ipv6_addr . ifname; }
-	set vmacs { type ifname; }
-	map report_base { type ifname : iface_index; }
 	chain refuse {
 		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return
 		drop
@@ -143,11 +144,16 @@ table ip6 hakeep {
 	}
 	chain out {
 		type filter hook output priority -5;
+		ip6 saddr @vips goto refuse
+		ip6 saddr . oifname @link_vips goto refuse
+	}
+	set vmacs { type ifname; }
+	map report_base { type ifname : iface_index; }
+	chain reports {
+		type filter hook output priority -5;
 		icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } dup to ip6 daddr device \
 oifname map @report_base drop
 		icmpv6 type nd-router-solicit oifname @vmacs drop
-		ip6 saddr @vips goto refuse
-		ip6 saddr . oifname @link_vips goto refuse
 	}
 }
 add element ip6 hakeep link_vips { fe80::100 . "eth0" }
@@ -155,6 +161,14 @@ add element ip6 hakeep vips { 2001:db8::1 }
 add element ip6 hakeep report_base { "vrrp6.51" : 3 }
 add element ip6 hakeep vmacs { "vrrp6.51" }
 """
+
+
+def test_only_what_is_wanted_is_declared() -> None:
+    """A kernel without nft_dup must not lose no_accept."""
+    assert "dup" not in to_script(None, Filter(no_accept=(NoAccept(1, 4), NoAccept(1, 6))))
+    reports = to_script(None, Filter(reports=(VmacReports("v", ETH0), VmacReports("v", ETH0, ipv6=True))))
+    assert reports.count("dup") == 2
+    assert "vips" not in reports
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakeep.report.duration import LONGEST, parse_duration, render_duration
@@ -35,6 +35,7 @@ def test_what_people_read(seconds: float, text: str) -> None:
     assert render_duration(seconds) == text
 
 
+@settings(deadline=None)
 @given(st.integers(1, int(LONGEST)))
 def test_what_is_rendered_can_be_parsed_and_is_never_too_much(seconds: int) -> None:
     parsed = parse_duration(render_duration(seconds).replace(" ", ""))

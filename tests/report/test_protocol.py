@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakeep.report.protocol import (
@@ -37,6 +37,7 @@ requests = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(requests)
 def test_a_request_survives_the_journey(request: Request) -> None:
     line = encode_request(request)
@@ -98,6 +99,7 @@ def test_what_is_no_request_at_all(line: bytes) -> None:
         decode_request(line)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_do_harm(data: bytes) -> None:
     inbox = Inbox()
@@ -125,6 +127,7 @@ def test_a_status_reply_has_the_snapshot() -> None:
         decode_status(encode_error("sorry"))
 
 
+@settings(deadline=None)
 @given(st.lists(requests, max_size=6), st.data())
 def test_pieces_of_any_size_give_the_same_requests(wanted: list[Request], data: st.DataObject) -> None:
     stream = b"".join(encode_request(request) + data.draw(st.sampled_from([b"", b"\n", b"\r\n"])) for request in wanted)

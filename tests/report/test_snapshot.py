@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakeep.report.snapshot import (
@@ -47,6 +47,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(daemons)
 def test_a_snapshot_survives_the_journey(snapshot: DaemonSnapshot) -> None:
     line = encode(snapshot)
@@ -55,11 +56,13 @@ def test_a_snapshot_survives_the_journey(snapshot: DaemonSnapshot) -> None:
     assert decode(line.encode()) == snapshot
 
 
+@settings(deadline=None)
 @given(routers)
 def test_a_router_travels_alone_too(router: RouterSnapshot) -> None:
     assert decode_router(encode(router)) == router
 
 
+@settings(deadline=None)
 @given(daemons, st.dictionaries(st.text().map(lambda name: f"new_{name}"), json_values, max_size=3))
 def test_fields_of_newer_versions_are_left_aside(snapshot: DaemonSnapshot, extra: dict[str, object]) -> None:
     document = json.loads(encode(snapshot)) | extra
@@ -72,6 +75,7 @@ def test_fields_that_are_missing_have_their_defaults() -> None:
     assert decode('{"hakeep":1,"routers":[{"name":"VI"}]}') == DaemonSnapshot(routers=(RouterSnapshot("VI"),))
 
 
+@settings(deadline=None)
 @given(daemons, st.data())
 def test_whatever_is_in_a_field_it_is_read_or_refused(snapshot: DaemonSnapshot, data: st.DataObject) -> None:
     document = json.loads(encode(snapshot))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, RouterSnapshot
@@ -139,6 +139,15 @@ def test_it_stands_out_when_the_kernel_and_the_state_disagree(state: str, presen
     assert ("!" in text) == cell.endswith("!")
 
 
+def test_a_master_is_its_own_master() -> None:
+    for master in (None, "10.0.0.1"):
+        router = replace(MASTER, master=master, master_priority=150)
+        assert "  itself  " in render_status(DaemonSnapshot(routers=(router,)), NOW)
+    assert "  10.0.0.2 (150)  " in render_status(
+        DaemonSnapshot(routers=(replace(MASTER, master="10.0.0.2", master_priority=150),)), NOW
+    )
+
+
 def test_a_stale_daemon_says_so_first() -> None:
     text = render_status(replace(DAEMON, stale="the vrrp worker has been silent for 12 s"), NOW, 140)
     assert text.splitlines()[1] == "! the vrrp worker has been silent for 12 s"
@@ -150,6 +159,7 @@ def test_without_instances() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text(), st.text(), st.integers(0, 300))
 def test_nothing_in_it_can_command_the_terminal(name: str, state: str, why: str, address: str, width: int) -> None:
     held = (AddressSnapshot(address),)

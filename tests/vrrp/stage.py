@@ -17,6 +17,7 @@ from hakeep.vrrp import messages as m
 from hakeep.vrrp.authentication import AuthMemory
 from hakeep.vrrp.engine import Engine, Mark
 from hakeep.vrrp.router import VirtualRouter
+from hakeep.vrrp.timers import NEVER
 from hakeep.vrrp.transmit import Transmitter
 
 OWN4, OWN6 = ip_address("10.9.0.5"), ip_address("fe80::5")
@@ -93,7 +94,7 @@ class Stage:
 
     def until(self, time: float) -> None:
         """Let time pass: every deadline is met to the point."""
-        while (next_ := min(self.engine.deadline, self._lane_at if self._lane_at is not None else time)) <= time:
+        while (next_ := min(self.engine.deadline, NEVER if self._lane_at is None else self._lane_at)) <= time:
             self.now = max(self.now, next_)
             if self._lane_at is not None and self._lane_at <= self.now:
                 self._carry_out()
@@ -148,6 +149,8 @@ class Stage:
     def _take(self, effects: list[m.Effect]) -> None:
         failed: list[m.Refused] = []
         for effect in effects:
+            if isinstance(effect, m.Renew) and any(effect.router == refusal.router for refusal in failed):
+                continue
             self.effects.append((self.now, effect))
             if isinstance(effect, m.Advertise) and effect.router in self.refusing:
                 failed.append(m.Refused(effect.router, None, self.refusing[effect.router]))

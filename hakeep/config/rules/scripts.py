@@ -35,10 +35,9 @@ def check_scripts(config: Config, host: Host, findings: Findings) -> None:
         problem = host.script_problem(script) if host.script_problem else ""
         if problem:
             findings.warning(Code.SCRIPT, f"{keyword}: {problem}", span, note="it will not run",
-                             verdict=Verdict.GENERAL if keyword in ("script", "misc_path") else Verdict.OK)
+                             verdict=Verdict.GENERAL if keyword == "script" else Verdict.OK)
             continue
-        _check_account(script, keyword, span, host, findings)
-        if not found and id(top) not in idle:
+        if _account_is_known(script, keyword, span, host, findings) and not found and id(top) not in idle:
             found, first = True, span
     if found and not secure:
         findings.warning(
@@ -47,12 +46,15 @@ def check_scripts(config: Config, host: Host, findings: Findings) -> None:
             fix="put enable_script_security into global_defs, and a script_user")
 
 
-def _check_account(script: Script, keyword: str, span: Span | None, host: Host, findings: Findings) -> None:
+def _account_is_known(script: Script, keyword: str, span: Span | None, host: Host, findings: Findings) -> bool:
     if host.users is not None and script.user and script.user not in host.users and not script.user.isdecimal():
         findings.error(Code.UNKNOWN_USER, f"{keyword}: there is no user {script.user}", span, note="it will not run",
                        fix='quote command and arguments together: "COMMAND ARG" USER')
     elif host.groups is not None and script.group and script.group not in host.groups:
         findings.error(Code.UNKNOWN_USER, f"{keyword}: there is no group {script.group}", span)
+    else:
+        return True
+    return False
 
 
 def _scripts(section: Section, block: Block, top: Section | None) -> Iterator[_Use]:

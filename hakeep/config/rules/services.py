@@ -37,8 +37,21 @@ def _service(service: Plain, key: ServiceKey, findings: Findings) -> None:
             findings.error(Code.SERVICE_INCOMPLETE, f"{name} has no {keyword}; {default} is used", service.span())
     if service.get("ops") and service.get("protocol") != "UDP":
         findings.error(Code.SERVICE_CONFLICT, f"{name}: ops is for UDP only", service.span("ops"))
+    _checkers(service, name, findings)
     _ports(service, key, name, findings)
     _quorum(service, name, findings)
+
+
+def _checkers(service: Plain, name: str, findings: Findings) -> None:
+    for server in service.get("real_server") or ():
+        for kind in ("HTTP_GET", "SSL_GET"):
+            for checker in server.get(kind) or ():
+                urls = checker.get("url") or ()
+                if not urls:
+                    findings.error(Code.SERVICE_INCOMPLETE, f"{name}: {kind} has no url", checker.span())
+                for url in urls:
+                    if not url.get("path"):
+                        findings.error(Code.SERVICE_INCOMPLETE, f"{name}: this url has no path", url.span())
 
 
 def _ports(service: Plain, key: ServiceKey, name: str, findings: Findings) -> None:

@@ -23,8 +23,9 @@ def unsupported(config: Config) -> list[Diagnostic]:
         span = section.span(keyword.field, 0)
         if keyword.support is Support.UNSAFE:
             errors.append(Diagnostic(
-                Code.UNSUPPORTED, Severity.ERROR, f"{keyword.name} is not supported yet", span, verdict=Verdict.OK,
-                note=f"without it {keyword.instead}", fix="--ignore-unsupported goes on all the same", stops=True))
+                Code.UNSUPPORTED, Severity.ERROR, f"{_of(section)}{keyword.name} is not supported yet", span,
+                verdict=Verdict.OK, note=f"without it {keyword.instead}", stops=True,
+                fix="--ignore-unsupported goes on all the same"))
         elif keyword.support is Support.IGNORED:
             ignored.setdefault(keyword.instead, []).append((keyword.name, span))
     warnings = [
@@ -32,6 +33,10 @@ def unsupported(config: Config) -> list[Diagnostic]:
         for instead, uses in ignored.items()
     ]
     return errors + warnings
+
+
+def _of(section: Section) -> str:
+    return f"{section.name}: " if section.name else ""
 
 
 def _names(uses: list[tuple[str, Span | None]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from hakeep.config.diagnostic import Code, Verdict
+from hakeep.config.keywords.vrrp import VrrpInstance
 from hakeep.config.settle.subject import Subject
 from hakeep.config.settled import VirtualAddress
 from hakeep.config.values.addresses import FOREVER, AddressEntry
@@ -54,7 +55,7 @@ def settle_addresses(subject: Subject, *, vmac: bool) -> tuple[VirtualAddress, .
             surplus += listed and len(settled) >= room
             settled.append(VirtualAddress(
                 address, advertised=listed and len(settled) < room, track=not entry.no_track, dad=entry.nodad,
-                vmac=entry.use_vmac))
+                vmac=entry.use_vmac or _elsewhere(written, entry)))
     if surplus:
         subject.error(Code.VIP_COUNT, f"an advert has room for {room} addresses; {surplus} are not announced",
                       "virtual_ipaddress", index=room)
@@ -62,6 +63,11 @@ def settle_addresses(subject: Subject, *, vmac: bool) -> tuple[VirtualAddress, .
     if subject.family == 6 and written.virtual_ipaddress and not subject.unicast:
         _link_local_first(subject, written.virtual_ipaddress[0])
     return tuple(settled)
+
+
+def _elsewhere(written: VrrpInstance, entry: AddressEntry) -> bool:
+    """use_vmac_addr gives a VMAC to addresses on other interfaces."""
+    return bool(written.use_vmac_addr and entry.dev and entry.dev != written.interface)
 
 
 def _need_some(subject: Subject, some: bool) -> None:

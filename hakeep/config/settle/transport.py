@@ -81,9 +81,7 @@ def settle_vmac(subject: Subject) -> Vmac | None:
     if use is None:
         if written.vmac_xmit_base:
             subject.error(Code.VMAC, "vmac_xmit_base has no effect without use_vmac", "vmac_xmit_base")
-        if not written.use_vmac_addr:
-            return None
-        return Vmac(prefix=_prefix(subject), xmit_base=True, also_for_addresses=True)
+        return None  # use_vmac_addr alone is marked on the addresses
     if not written.interface:
         subject.error(Code.VMAC, "use_vmac needs an interface", "use_vmac")
         return None

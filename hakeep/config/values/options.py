@@ -68,16 +68,17 @@ class Options(Value[Pairs]):
     `leading` are names and checks of words that come first (`least` of them are needed); `named` maps an option to the
     check of the word after it, or to None for an option that stands alone; `aliases` maps other spellings. A leading
     word that is the name of an option ends the leading ones. `locked` options may have "lock" before their word.
+    `missing` is keepalived's class for an option whose word is missing.
     """
 
     def __init__(
         self, synopsis: str, leading: Sequence[tuple[str, Check]] = (), named: Mapping[str, Check | None] | None = None,
         *, least: int = 0, aliases: Mapping[str, str] | None = None, deprecated: Mapping[str, str] | None = None,
-        locked: frozenset[str] = frozenset(), what: str = "option",
+        locked: frozenset[str] = frozenset(), what: str = "option", missing: Verdict = Verdict.GENERAL,
     ) -> None:
         self._synopsis, self._leading, self._named = synopsis, tuple(leading), dict(named or {})
         self._aliases, self._deprecated = dict(aliases or {}), dict(deprecated or {})
-        self._locked, self._what = locked, what
+        self._locked, self._what, self._missing = locked, what, missing
         self.needs = least
 
     def parse(self, words: Sequence[str], complain: Complain) -> Pairs:
@@ -116,7 +117,7 @@ class Options(Value[Pairs]):
             pairs.append((name, "lock"))
             value, count = words[index + 2], 3
         if value is None:
-            raise Invalid(f"'{word}' needs a word after it", index, code=Code.BAD_ENTRY)
+            raise Invalid(f"'{word}' needs a word after it", index, code=Code.BAD_ENTRY, verdict=self._missing)
         self._check(word, check, value, index + count - 1)
         pairs.append((name, value))
         return count

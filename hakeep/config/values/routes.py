@@ -41,7 +41,7 @@ class Route(Options):
     def __init__(self) -> None:
         super().__init__(
             "[TYPE] [to] ADDR[/LEN]|default [via IP] [dev IFNAME] [src IP] [metric N] [table NAME|N] ...",
-            named=_ROUTE, least=1, what="word of a route", locked=frozenset(_LOCKED),
+            named=_ROUTE, least=1, what="word of a route", missing=Verdict.MISSING_PARAMETER, locked=frozenset(_LOCKED),
             aliases={"dsfield": "tos", "priority": "metric", "preference": "metric", "oif": "dev"},
             deprecated={"gw": "via", "as": "src"})
 
@@ -72,9 +72,12 @@ class Route(Options):
                                Verdict.DEPRECATED, fix="write via"))
         family = words[index + 1 : index + 2]
         count = 2 if list(family) in (["inet"], ["inet6"]) else 1
-        address = words[index + count] if index + count < len(words) else ""
+        if index + count >= len(words):
+            raise Invalid(f"'{words[index]}' needs an address after it", index, code=Code.BAD_ENTRY,
+                          verdict=self._missing)
+        address = words[index + count]
         if ip(address):
-            raise Invalid(f"'{address}' is no IP address to go via", min(index + count, len(words) - 1),
+            raise Invalid(f"'{address}' is no IP address to go via", index + count,
                           code=Code.BAD_ADDRESS)
         pairs.append(("via", " ".join(words[index + 1 : index + count + 1])))
         return count + 1
@@ -102,6 +105,6 @@ _RULE: dict[str, Check | None] = {
 ROUTE = Route()
 RULE = Options(
     "[from PREFIX] [to PREFIX] [dev IFNAME] [fwmark MARK] [table NAME|N] [preference N] ...",
-    named=_RULE, least=1, what="word of a rule",
+    named=_RULE, least=1, what="word of a rule", missing=Verdict.MISSING_PARAMETER,
     aliases={"lookup": "table", "order": "preference", "priority": "preference", "dsfield": "tos",
              "sup_pl": "suppress_prefixlength", "sup_group": "suppress_ifgroup", "iif": "dev"})

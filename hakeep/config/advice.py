@@ -1,0 +1,64 @@
+"""What an unknown keyword may have been meant to be: a typo, or a keyword of another block.
+
+Built when the first unknown keyword is met, so that a good configuration pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hakeep.config.schema import Block, Keyword
+
+
+def walk(block: Block, path: str = "") -> Iterator[tuple[str, Keyword]]:
+    """Every keyword of the language with the path of the block it stands in ("" = root), old spellings included."""
+    for keyword in block.keywords.values():
+        yield path, keyword
+        if isinstance(keyword.value, Block):
+            yield from walk(keyword.value, f"{path}/{keyword.name}")
+
+
+class Advice:
+    """Knows where every keyword belongs."""
+
+    def __init__(self, root: Block) -> None:
+        self._root = root
+        self._paths: dict[str, list[str]] = {}
+        for path, keyword in walk(root):
+            self._paths.setdefault(keyword.name, []).append(path)
+
+    def home(self, word: str, path: str) -> Block | None:
+        """The one kind of block that the word is a keyword of, if that is not the one at `path`."""
+        homes = self._paths.get(word, [])
+        if len(homes) != 1 or homes[0] == path:
+            return None
+        block = self._root
+        for name in homes[0].split("/")[1:]:
+            value = block.keywords[name].value
+            assert isinstance(value, Block)
+            block = value
+        return block
+
+    def on(self, word: str, path: str, block: Block) -> tuple[str, str]:
+        """A note and a fix for a word that `block`, at `path`, does not know; both may be empty."""
+        homes = [home for home in self._paths.get(word, []) if home != path]
+        if homes:
+            return f"{word} is a keyword of {', '.join(_name(home) for home in homes[:4])}", ""
+        if not word.isascii():
+            plain = "".join(char for char in word if char.isascii())
+            if plain in block.keywords:
+                return "there are characters in it that look like blanks, or like nothing", f"write {plain}"
+            return "", ""
+        if word.lower() != word and word.lower() in block.keywords:
+            return "keywords are lower case", f"write {word.lower()}"
+        from difflib import get_close_matches
+
+        close = get_close_matches(word, block.keywords, n=1, cutoff=0.75)
+        if close:
+            return "", f"did you mean {close[0]}?"
+        close = get_close_matches(word, self._paths, n=1, cutoff=0.85)
+        return (f"there is {close[0]} in {_name(self._paths[close[0]][0])}", "") if close else ("", "")
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2] or "the outermost level"

@@ -1,0 +1,134 @@
+"""The lab itself: its topologies, its observers' eyes, its command line and the demo."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import frames
+import groundwork
+import pytest
+import topology
+from hosts import HAKEEPD, ROOT, Network, wait_until
+from voice import advert
+
+LAB = ROOT / "netns-lab"
+ANSWERS = "192.0.2.100"
+
+
+def host(**interfaces: object) -> dict[str, object]:
+    """A topology document with one host."""
+    return {"segments": ["lan"], "hosts": {"a": {"interfaces": interfaces}}}
+
+
+@pytest.mark.parametrize(("document", "complaint"), [
+    ({"segments": ["lan"]}, "no hosts"),
+    ({"hosts": {"a": {}}, "bridges": []}, "unknown key bridges"),
+    (host(eth0={"segment": "wan"}), "no segment 'wan'"),
+    (host(eth0={"segment": "lan", "over": "eth1"}), "either segment or over"),
+    (host(eth0={"addresses": []}), "either segment or over"),
+    (host(a_long_interface={"segment": "lan"}), "15 characters"),
+    ({"hosts": {"a": {"runs": {"vrrp": {"daemon": "ucarp"}}}}}, "daemon must be one of"),
+])
+def test_a_mistake_in_a_topology_is_named(document: dict[str, object], complaint: str) -> None:
+    with pytest.raises(topology.BadTopology, match=complaint):
+        topology.parse("bad", document, Path())
+
+
+def test_an_unknown_topology_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(topology.BadTopology, match="pair, routed-unicast, trio"):
+        topology.load("nowhere")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_adverts_written_by_scapy_are_read(version: int) -> None:
+    frame = advert(version, 120, 2, "192.0.2.7", ("192.0.2.100", "192.0.2.101"), 9)
+    seen = frames.read(1.5, "a", frame)
+    assert seen == frames.Advert(1.5, "a", "192.0.2.7", "224.0.0.18", 255, version, 9, 120, 2.0,
+                                 ("192.0.2.100", "192.0.2.101"), "", True, "00:00:5e:00:01:09")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("at", range(35, 46))
+def test_a_changed_byte_breaks_the_checksum(version: int, at: int) -> None:
+    frame = bytearray(advert(version, 120, 2, "192.0.2.7", ("192.0.2.100",), 9))
+    frame[at] ^= 0x40
+    seen = frames.read(0, "a", bytes(frame))
+    assert seen is None or not seen.intact
+
+
+def test_pins_name_one_version_each() -> None:
+    pins = groundwork.pins(ROOT / "tests" / "requirements.txt")
+    assert all(pin.count("==") == 1 for pin in pins)
+    names = [pin.partition("==")[0].lower() for pin in pins]
+    assert len(names) == len(set(names))
+    assert {"trio", "pyroute2", "pyyaml", "scapy", "pytest"} <= set(names)
+
+
+def test_the_daemon_runs_on_what_its_own_pins_say() -> None:
+    named = {pin.partition("==")[0] for pin in groundwork.pins(LAB / "requirements.txt")}
+    project = (ROOT / "pyproject.toml").read_text()
+    dependencies = project[project.index("\ndependencies = ["):].partition("]")[0]
+    assert all(f'"{name}' in dependencies for name in ("trio", "pyroute2", "PyYAML"))
+    assert {"trio", "pyroute2", "PyYAML"} <= named
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("name", topology.names())
+def test_every_topology_serves_its_client(request: pytest.FixtureRequest, name: str) -> None:
+    if name.startswith("beside-"):
+        request.getfixturevalue(name.removeprefix("beside-"))
+    address = "2001:db8::100" if name == "ipv6" else ANSWERS
+    page = f"http://[{address}]/" if ":" in address else f"http://{address}/"
+    ask = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=1).read().decode().strip())"
+    with Network(topology.load(name), shlex.split(request.config.getoption("--daemon"))) as network:
+        network.start_all()
+        wait_until(lambda: network["a"].holds(address), 12, "the best one is master")
+        client = network["client"]
+        # beside FRR it was perhaps FRR that was there first: then the first answers are its host's
+        wait_until(lambda: client.run(sys.executable, "-c", ask, page, check=False).strip() == "a", 10, "a answers")
+
+
+@pytest.fixture
+def pair_is_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """`lab up pair`, and down in the end."""
+    lab("up", "pair", "--daemon", request.config.getoption("--daemon"))
+    yield
+    lab("down", "pair")
+
+
+def lab(*words: str, status: int = 0) -> str:
+    """What the lab's command line prints."""
+    done = subprocess.run([sys.executable, LAB / "lab.py", *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.netns
+@pytest.mark.xdist_group("lab")
+def test_the_command_line(pair_is_up: None) -> None:
+    assert "pair               up" in lab("list")
+    assert "up already" in lab("up", "pair", status=1)
+    holder = "ip -o addr show to 192.0.2.100"
+    wait_until(lambda: lab("exec", "pair", "a", *holder.split()), 15, "a has the address")
+    lab("kill", "pair", "a")
+    wait_until(lambda: lab("exec", "pair", "b", *holder.split()), 15, "b has the address")
+    assert "runs already" in lab("start", "pair", "b", status=1)
+    lab("start", "pair", "a")
+    wait_until(lambda: not lab("exec", "pair", "b", *holder.split()), 15, "b gave the address back")
+    assert "MASTER" in lab("log", "pair", "a", "vrrp")
+    assert "no host 'z'" in lab("kill", "pair", "z", status=1)
+
+
+@pytest.mark.netns
+def test_the_demo_holds_what_it_promises(request: pytest.FixtureRequest) -> None:
+    daemon = request.config.getoption("--daemon")
+    done = subprocess.run([sys.executable, LAB / "demo.py", "--daemon", daemon],
+                          capture_output=True, text=True, timeout=90)
+    if daemon == shlex.join(HAKEEPD):
+        assert done.returncode == 0, done.stdout + done.stderr
+    else:  # keepalived leaves the address where it was
+        assert "both held it for" in done.stdout
