@@ -23,18 +23,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hakeep import __version__
+from hakeep import __version__, hooks
 from hakeep.config.settled import Settings
 from hakeep.control import Connection, ControlSocket
 from hakeep.errands import Errands
 from hakeep.guard import Guard, charges, describe, release
-from hakeep.kernel.nft import Support, probe
+from hakeep.kernel.nft import Nft, Support, probe
 from hakeep.pidfile import PidFile
 from hakeep.report import protocol
 from hakeep.report.snapshot import DaemonSnapshot, RouterSnapshot, SnapshotError, from_document
 from hakeep.sdnotify import ServiceManager
 from hakeep.standby import Order, Orders
 from hakeep.vrrp import process
+from hakeep.vrrp.fence import table_name
 from hakeep.worker import ERROR, INFO, NOTICE, WARNING, Line, Log, SharedPage
 
 #: Deaths within this many seconds, and how many of them, after which addresses are not left to the next worker.
@@ -88,6 +89,7 @@ class Supervisor:
         self.blob = pickle.dumps(settings)
         self.page = SharedPage()
         self.guard = Guard(self.page)
+        self.globals = settings.globals
         self.instance = settings.globals.instance
         self.child_wait_time = settings.globals.child_wait_time
         self._take_facts(facts(settings))
@@ -126,6 +128,8 @@ class Supervisor:
         if not self.support.fence:
             self.log(WARNING, f"no fence on this kernel ({self.support.reason}): the lease alone guards the addresses")
         self._watch(self.control.sock.fileno(), self._accept)
+        first = self.globals
+        hooks.run("startup_script", first.startup_script, first.startup_script_timeout, first, self.log)
         gc.freeze()  # a child's collector must not touch, and so copy, the pages that it shares with us
         self._spawn()
         while self.worker is not None or self.respawn_at < float("inf") or self.errands:
@@ -184,6 +188,9 @@ class Supervisor:
         if not self.options.keep_addresses:
             with suppress(OSError):
                 release(key for charge in self.guard.watched for key in charge.addresses)
+        self._release_filter()
+        last = self.globals
+        hooks.run("shutdown_script", last.shutdown_script, last.shutdown_script_timeout, last, self.log)
         self.control.close()
         if self.vrrp_pid is not None:
             self.vrrp_pid.remove()
@@ -356,6 +363,17 @@ class Supervisor:
         if count:
             self.log(WARNING, f"released {count} addresses: {why}")
 
+    def _release_filter(self) -> None:
+        """The worker takes its tables with it; after one that was killed we do."""
+        if not self.support.fence or self.options.keep_addresses:
+            return
+        pid = os.fork()
+        if pid == 0:
+            with suppress(BaseException):
+                Nft().release(table_name(self.globals))
+            os._exit(0)
+        os.waitpid(pid, 0)
+
     # ------------------------------------------------------------------------------------------------- signals
 
     def _signalled(self) -> None:
@@ -395,6 +413,7 @@ class Supervisor:
             return
         self.log(INFO, "Reloading ...")
         self.manager.reloading()
+        self._mark_reading(True)
         self.errands.send("reading the configuration", self._parse, self._parsed, SIGNALS)
 
     def _parse(self) -> bytes:
@@ -406,7 +425,21 @@ class Supervisor:
             return b""
         return json.dumps(facts(settings)).encode() + b"\n" + pickle.dumps(settings)
 
+    def _mark_reading(self, reading: bool) -> None:
+        """reload_file: it is there while the configuration is read."""
+        name = self.globals.reload_file
+        if name is None:
+            return
+        suffix = f"_{self.instance}" if self.instance else ""
+        path = Path(name) if name else self.options.run_directory / f"hakeepd{suffix}.reload"
+        with suppress(OSError):
+            if reading:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+            else:
+                path.unlink()
+
     def _parsed(self, result: bytes) -> None:
+        self._mark_reading(False)
         head, _, blob = result.partition(b"\n")
         if not blob:
             self.log(ERROR, "the new configuration is not usable: keeping the running one")

@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "hakeep.pidfile": 6,
     "hakeep.control": 6,
     "hakeep.errands": 6,
+    "hakeep.hooks": 6,
     "hakeep.sdnotify": 6,
     "hakeep.standby": 6,
     "hakeep.guard": 7,

@@ -20,8 +20,9 @@ RETRY = 5.0
 class FilterLane:
     """Call `want` with what nftables should hold, `lost` when somebody else changed it, and keep `run` running.
 
-    `log(level, text)` is told of refusals; `done(declared)` is called after each transaction, with True when the
-    tables were made anew: then the fence does not yet know that we are alive, and an advert is due at once.
+    `log(level, text)` is told of refusals; `done(declared)` is called after each transaction (or its refusal, see
+    `error`), with True when the tables were made anew: then the fence does not yet know that we are alive, and an
+    advert is due at once.
     """
 
     def __init__(self, log: Callable[[int, str], None], done: Callable[[bool], None]) -> None:
@@ -73,7 +74,8 @@ class FilterLane:
             text = str(error)
             if text != self.error:
                 self._log(3, f"nftables refuses the fence: {text}")
-            self.error = text
+                self.error = text
+                self._done(False)
             return False
         self.error = ""
         self._have = wanted

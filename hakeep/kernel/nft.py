@@ -5,8 +5,9 @@ It runs in this process because a takeover must not wait for a fork, and without
 that it can run in a thread while adverts go on. `NftMonitor` listens to what others do to our tables: an
 ``nft flush ruleset`` by a firewall script takes the fence away without any error that we would see.
 
-Measured with libnftables 1.0.6: loading 3-4 ms and 0.5 MB; one VIP added among 1, 255, 1000 routers 0.1, 0.6, 1.6 ms,
-1000 VIPs 6 ms; all tables of 1000 routers 60 ms.
+Measured with libnftables 1.0.6 on two slow cores: loading and the first script 5 ms and 1.5 MiB; a takeover of one
+router among 1, 255, 1000 takes 0.1, 0.6, 2 ms, one with 1000 VIPs 4 ms (IPv4) or 15 (IPv6); the whole table of 255
+routers 11-36 ms, of 1000 80-110. 40 000 scripts leaked nothing.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def _first_line(text: str) -> str:
 
 _NFNLGRP_NFTABLES = 7  # <linux/netfilter/nfnetlink.h>
 _NFNL_SUBSYS_NFTABLES = 10
-_NFT_MSG_NEWTABLE, _NFT_MSG_DELTABLE, _NFT_MSG_NEWGEN = 0, 2, 15  # <linux/netfilter/nf_tables.h>
+_NFT_MSG_DELTABLE, _NFT_MSG_NEWGEN = 2, 15  # <linux/netfilter/nf_tables.h>
 _NFTA_TABLE = 1  # the attribute number of the table's name is the same in every message but NEWGEN
 _NFTA_GEN_PROC_PID, _NFTA_GEN_PROC_NAME = 2, 3
 _FAMILY_NAMES = {5: "netdev", 2: "ip", 10: "ip6"}  # NFPROTO_*
@@ -268,9 +269,8 @@ class NftMonitor:
                     found += [Disturbance(family, gone, who) for family, gone in self._touched.items() if gone or own]
                     self._touched.clear()
             elif port != own and _table_name(message) == self._table:
-                family = _FAMILY_NAMES[message[0]]
-                gone = self._touched.get(family, False)
-                self._touched[family] = kind == _NFT_MSG_DELTABLE or (gone and kind != _NFT_MSG_NEWTABLE)
+                # What belonged to a table is notified before its deletion: the last message decides.
+                self._touched[_FAMILY_NAMES[message[0]]] = kind == _NFT_MSG_DELTABLE
         return found
 
 

@@ -24,6 +24,7 @@ from hakeep.vrrp import messages as m
 from hakeep.vrrp import wanted
 from hakeep.vrrp.announce import Announcer
 from hakeep.vrrp.authentication import AuthMemory
+from hakeep.vrrp.holding import Holding
 from hakeep.vrrp.observe import Host, acceptable
 from hakeep.vrrp.receive import Discard
 from hakeep.vrrp.router import VirtualRouter
@@ -76,6 +77,7 @@ class Engine:
         self._by_wire: dict[tuple[str, int, int], list[VirtualRouter]] = {}
         self._owners: dict[AddressKey, list[str]] = {}  # who names an address; one, unless they quarrel
         self._keys: dict[str, list[AddressKey]] = {}  # and which addresses somebody names
+        self._shared: dict[AddressKey, list[Holding]] = {}  # those that several routers name
         self._on: dict[str, list[VirtualRouter]] = {}  # whom an interface concerns
         self._departing: list[VirtualRouter] = []  # those that a reload has removed
         self._bound: dict[str, object] = {}
@@ -398,7 +400,7 @@ class Engine:
     def _new_router(self, instance: VrrpInstance, where: wanted.Devices, lease: int | None) -> VirtualRouter:
         mark = self._marks.get(instance.name)
         return VirtualRouter(
-            instance, where, lease, have=self.host.have, out=self.out, announcer=self.announcer,
+            instance, where, lease, have=self.host.have, shared=self._shared, out=self.out, announcer=self.announcer,
             memory=AuthMemory.from_dict(mark.memory) if mark is not None else None,
         )
 
@@ -427,6 +429,10 @@ class Engine:
         for key, names in owners.items():
             for name in names:
                 self._keys.setdefault(name, []).append(key)
+        self._shared.clear()
+        self._shared.update({
+            key: [router.holding for router in self._naming(key)] for key, names in owners.items() if len(names) > 1
+        })
         self.host.name(owners)
         for key, address in self.host.have.items():
             name = owners[key][0]

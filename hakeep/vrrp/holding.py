@@ -32,12 +32,20 @@ SECOND_LOOK = 1.0
 
 
 class Holding:
-    """What one router holds. Effects go to `out`; `have` is read, never written. Times are monotonic seconds."""
+    """What one router holds. Effects go to `out`; `have` is read, never written. Times are monotonic seconds.
+
+    `shared` are the addresses that several routers name, which no configuration should do, and who these are.
+    """
 
     def __init__(
-        self, have: Mapping[AddressKey, Address], out: list[Effect], announcer: Announcer
+        self,
+        have: Mapping[AddressKey, Address],
+        shared: Mapping[AddressKey, list[Holding]],
+        out: list[Effect],
+        announcer: Announcer,
     ) -> None:
         self.have = have
+        self.shared = shared
         self.out = out
         self.announcer = announcer
         self.held: dict[AddressKey, VirtualAddress] = {}
@@ -158,7 +166,9 @@ class Holding:
         return any(self._lingers(v.address.key) for v in self.addresses)
 
     def _lingers(self, key: AddressKey) -> bool:
-        return key not in self.held and self._ours(key)
+        if key in self.held or not self._ours(key):
+            return False
+        return not any(key in other.held for other in self.shared.get(key, ()))
 
     def refused(self, key: AddressKey, now: float) -> None:
         """The kernel will not: nobody waits for this address any longer, but it is tried again later."""
@@ -193,6 +203,10 @@ class Holding:
     def _hold_all(self) -> None:
         self.held = {v.address.key: v for v in self.addresses}
         self.recount()
+        for key in self.held.keys() & self.shared.keys():
+            for other in self.shared[key]:
+                if key not in other.held:  # it need not wait for it to go
+                    other.left(key)
         self.out.append(Reconcile((self.name,)))
 
     def _ours(self, key: AddressKey) -> bool:

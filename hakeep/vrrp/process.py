@@ -39,7 +39,7 @@ from hakeep.kernel.timer import Timer, suspended
 from hakeep.notify.notifier import Notifier
 from hakeep.objects.diff import Replace
 from hakeep.objects.rtnl import Ipvlan, Macvlan
-from hakeep.report.routers import snapshots
+from hakeep.report.routers import bounds, snapshots
 from hakeep.report.snapshot import to_document
 from hakeep.vrrp import fence
 from hakeep.vrrp import messages as m
@@ -53,6 +53,9 @@ PACKETS = 64
 
 #: Seconds without news after which the worker turns all the same, to show that it is alive.
 HEARTBEAT = 0.5
+
+#: Seconds until address changes are tried again when netlink had no room.
+NETLINK_RETRY = 0.1
 
 #: Seconds that scripts have at the end.
 SCRIPTS = 1.0
@@ -89,7 +92,7 @@ class VrrpProcess:
         self.timer = Timer()
         self.ports: set[int] = set()
         own_removals = Counter[bytes]()
-        self.monitor = Monitor(self.ports, own_removals=own_removals)
+        self.monitor = Monitor(self.ports, settings.globals.netlink_monitor_rcv_bufs, own_removals)
         self.netlink = Netlink()
         self.ports.add(self.netlink.port)
         self.encoder = Encoder()
@@ -97,6 +100,7 @@ class VrrpProcess:
         self.announcements = Announcements(self._watch, self._unwatch, self._heard)
         self.sysctls = sysctl.SysctlKeeper(run_directory / "sysctl.json")
         self.links_netlink = Netlink()
+        self.made: set[str] = set()
         self.virtual_links = links.VirtualLinks(self.links_netlink, self.sysctls)
         self.wire = wire_lane.WireLane(self._watch_ear, self._unwatch_ear, inherited)
         self.notifier = Notifier(settings.globals, log)
@@ -107,6 +111,8 @@ class VrrpProcess:
         self.slots: dict[str, int] = {}
         self.finished = False
         self.snapshot_at = NEVER
+        self.netlink_at = 0.0
+        self.bounds: set[str] = set()
         self.filter_stale = True
         self.sockets_changed = False
         self.stopping = False
@@ -165,6 +171,7 @@ class VrrpProcess:
         for link in self._virtual_links():
             try:
                 self.virtual_links.make(link)
+                self.made.add(link.name)
             except OSError as error:
                 self.log(m.Level.ERROR, f"cannot make {link.name} on {link.base}: {error.strerror}")
         try:
@@ -172,6 +179,14 @@ class VrrpProcess:
                 self.log(m.Level.NOTICE, f"removed {name}, which an earlier run left behind")
         except OSError as error:
             self.log(m.Level.WARNING, f"cannot clean up old links: {error}")
+
+    def _drop_links(self) -> None:
+        """After a reload: remove the links that nobody wants any more."""
+        wanted = {link.name for link in self._virtual_links()}
+        for name in self.made - wanted:
+            with suppress(OSError):
+                self.virtual_links.remove(name)
+        self.made &= wanted
 
     def _virtual_links(self) -> list[Macvlan | Ipvlan]:
         found: list[Macvlan | Ipvlan] = []
@@ -199,16 +214,23 @@ class VrrpProcess:
             while not self.finished:
                 self._turn()
                 if not self._busy():
-                    idle_until = time.monotonic() + (0.01 if self.line.waiting else HEARTBEAT)
-                    self.timer.set(min(self.engine.deadline, self.snapshot_at, idle_until))
+                    self.timer.set(self._wake_at(time.monotonic()))
                     await trio.lowlevel.wait_readable(self.epoll)
                 else:
                     await trio.lowlevel.checkpoint()
             await self._wind_up()
             nursery.cancel_scope.cancel()
 
+    def _wake_at(self, now: float) -> float:
+        soon = now + (0.01 if self.line.waiting else HEARTBEAT)
+        if not self.writer.idle:
+            soon = min(soon, self.netlink_at)
+        return min(self.engine.deadline, self.snapshot_at, soon)
+
     def _busy(self) -> bool:
-        return bool(self.dirty) or not self.writer.idle or self.engine.deadline <= time.monotonic()
+        now = time.monotonic()
+        kernel = (self.dirty or not self.writer.idle) and now >= self.netlink_at
+        return bool(kernel) or self.engine.deadline <= now
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -349,13 +371,14 @@ class VrrpProcess:
             writer.put(c for c in renewals if c.key in still)
             writer.put(self.engine.changes(self.engine.routers))
             self.dirty.clear()
-        if writer.idle:
+        if writer.idle or time.monotonic() < self.netlink_at:
             return
         try:
             writer.send_chunk()
             outcome = writer.collect()
-        except OSError as error:
-            self.log(m.Level.ERROR, f"netlink: {error}")
+        except OSError as error:  # ENOBUFS, ENOMEM: the changes stay in the queue
+            self.log(m.Level.ERROR, f"the kernel takes no address changes now: {error}")
+            self.netlink_at = time.monotonic() + NETLINK_RETRY
             return
         if outcome.added or outcome.removed:
             self._step(m.Applied(outcome.added, outcome.removed))
@@ -382,7 +405,26 @@ class VrrpProcess:
         self.unfenced = dict(plan.unfenced)
         self.filter_lane.want(plan.filter)
 
+    def _unfenced(self) -> dict[str, str]:
+        """Why a router has no fence at this moment."""
+        lane = self.filter_lane
+        if lane.error:
+            return dict.fromkeys(self.engine.routers, f"nftables refuses: {lane.error.splitlines()[0]}")
+        return self.unfenced
+
+    def _tell_bounds(self) -> None:
+        """Once for each set of bounds, when it is known whether the fence holds."""
+        unfenced = self._unfenced()
+        for router in self.engine.routers.values():
+            text = bounds(router, router.name in unfenced)
+            if text not in self.bounds:
+                self.bounds.add(text)
+                why = f" (no fence: {unfenced[router.name]})" if router.name in unfenced else ""
+                router_and_like = f"({router.name}) and instances like it: " if len(self.engine.routers) > 1 else ""
+                self.log(m.Level.INFO, f"{router_and_like}{text}{why}")
+
     def _filter_done(self, declared: bool) -> None:
+        self._tell_bounds()
         if self.nft_monitor is None and self.filter_lane.nft.port:
             with suppress(OSError):
                 table = fence.table_name(self.settings.globals)
@@ -507,6 +549,7 @@ class VrrpProcess:
         self.wire.all_vrids = settings.globals.log_unknown_vrids
         self.notifier.update(settings.globals, settings.vrrp)
         self._step(m.Reloaded(settings))
+        self._drop_links()
         for name in self.slots:
             self._note(name)
         self.filter_stale = True
@@ -520,7 +563,7 @@ class VrrpProcess:
 
     def _send_snapshot(self, now: float) -> None:
         self.snapshot_at = NEVER
-        routers = snapshots(self.engine, now, time.time(), self.unfenced)
+        routers = snapshots(self.engine, now, time.time(), self._unfenced())
         self.line.send({"do": "snapshot", "routers": [to_document(router) for router in routers]})
         if self.sockets_changed:
             self.sockets_changed = False

@@ -60,7 +60,8 @@ class Standing(Enum):
 class VirtualRouter:
     """The running object behind one vrrp_instance. `now` and `at` are monotonic seconds.
 
-    `have` is the engine's view of the kernel's addresses, `out` the list that effects are appended to.
+    `have` is the engine's view of the kernel's addresses, `shared` are those that several routers name, `out` is the
+    list that effects are appended to.
     """
 
     def __init__(
@@ -70,12 +71,13 @@ class VirtualRouter:
         lease: int | None,
         *,
         have: Mapping[AddressKey, Address],
+        shared: Mapping[AddressKey, list[Holding]],
         out: list[Effect],
         announcer: Announcer,
         memory: AuthMemory | None = None,
     ) -> None:
         self.out = out
-        self.holding = Holding(have, out, announcer)
+        self.holding = Holding(have, shared, out, announcer)
         self.memory = memory or AuthMemory()
         self.counters = dict.fromkeys((*OWN_COUNTERS, *COUNTERS), 0)
         self.state = State.INIT

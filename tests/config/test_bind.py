@@ -95,7 +95,8 @@ def test_a_brace_too_many(load: Any) -> None:
 
 
 def test_a_block_closed_too_early_is_one_message(load: Any) -> None:
-    loaded = load(instance() + "priority 50\nadvert_int 2\nauthentication {\nauth_type PASS\n}\n}\n" + "global_defs { }")
+    rest = "priority 50\nadvert_int 2\nauthentication {\nauth_type PASS\n}\n}\n"
+    loaded = load(instance() + rest + "global_defs { }")
     assert problems(loaded) == [Code.MISPLACED_KEYWORD]
     (diagnostic,) = loaded.diagnostics
     assert diagnostic.also[1] == "this closes vrrp_instance"

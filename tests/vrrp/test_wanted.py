@@ -64,9 +64,8 @@ def test_lifetimes_and_flags() -> None:
 
 
 def many(name: str, family: int, count: int, **fields: object) -> object:
-    prefix = "10.0" if family == 4 else "2001:db8:0"
-    addresses = tuple(vip(f"{prefix}.{n // 250}.{n % 250}" if family == 4 else f"{prefix}::{n:x}") for n in range(count))
-    return instance(name, family=family, addresses=addresses, **fields)
+    texts = [f"10.0.{n // 250}.{n % 250}" if family == 4 else f"2001:db8::{n:x}" for n in range(count)]
+    return instance(name, family=family, addresses=tuple(map(vip, texts)), **fields)
 
 
 def test_leases_are_switched_off_where_they_would_cost_too_much() -> None:

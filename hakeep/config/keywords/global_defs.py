@@ -129,7 +129,7 @@ class GlobalDefs(Section):
     default_interface: str | None = keyword(interface_name(), "interface of static addresses without dev",
                                             default="eth0")
     vrrp_version: int | None = keyword(
-        Whole(2, 3, "VERSION"), "VRRP version of IPv4 instances that set none", fatal=True, default="2")
+        Whole(2, 3, "VERSION"), "version of IPv4 instances without one of their own", fatal=True, default="2")
     vrrp_mcast_group4: IPAddress | None = keyword(
         Ip(4, multicast=True), "group of IPv4 adverts", fatal=True, default="224.0.0.18", reload="restart")
     vrrp_mcast_group6: IPAddress | None = keyword(

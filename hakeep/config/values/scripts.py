@@ -56,7 +56,9 @@ class Command(Value[Script]):
     def render(self, value: Script) -> str:
         if not value.argv:
             return ""
-        command = " ".join(shell_quoted(word) for word in value.argv)
+        command = value.argv[0]
+        if len(value.argv) > 1 or any(blank in command for blank in BLANKS):
+            command = " ".join(shell_quoted(word) for word in value.argv)  # it is split again
         account = [value.user or "", value.group or ""] if value.group else [value.user] if value.user else []
         return " ".join([shell_quoted(command), *(shell_quoted(word) for word in account)])
 

@@ -89,7 +89,7 @@ class Value(ABC, Generic[T]):
 
     def from_plain(self, plain: Plain) -> T:
         """The value of plain data. Raises `Invalid`."""
-        if isinstance(plain, bool | list | dict) or plain is None:
+        if not isinstance(plain, str | int | float) or isinstance(plain, bool):
             raise Invalid(f"{plain!r} should be {self.synopsis}")
         return self.read(str(plain))
 
