@@ -32,7 +32,7 @@ AddressChange = Change[AddressKey, Address]
 #: Most messages in one chunk, and the time in seconds that a chunk should keep the process busy.
 CHUNK = 64
 CHUNK_TIME = 0.001
-_SMALLEST_CHUNK = 4
+_SMALLEST_CHUNK = 32  # below that, turning costs more than it helps
 
 #: Errors that mean: it is so already. For a deletion, and for an addition.
 _GONE = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO})
@@ -151,7 +151,7 @@ class AddressWriter:
                 return b"", self._encoder.add(change.wanted, index)
             case Remove():
                 return self._encoder.delete(change.have, index), b""
-            case Replace() if only_lifetimes_differ(change.have, change.wanted):
+            case Replace() if change.have is change.wanted or only_lifetimes_differ(change.have, change.wanted):
                 return b"", self._encoder.replace(change.wanted, index)
             case Replace():
                 return self._encoder.delete(change.have, index), self._encoder.add(change.wanted, index)

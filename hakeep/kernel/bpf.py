@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import socket
+import sys
 from collections.abc import Collection
 from struct import Struct
 from typing import NamedTuple
@@ -21,6 +22,7 @@ SO_DETACH_FILTER = 27
 # Instruction codes: class, size, mode, operation. A is the accumulator, X the index register, M a scratch cell.
 _LD_BYTE = 0x30  # A <- byte at k
 _LD_HALF = 0x28  # A <- two bytes at k
+_LD_WORD = 0x20  # A <- four bytes at k
 _LD_BYTE_X = 0x50  # A <- byte at X + k
 _LD_CONST = 0x00  # A <- k
 _LD_MEM = 0x60  # A <- M[k]
@@ -183,6 +185,24 @@ def announcements() -> Program:
         Instruction(_LD_BYTE, 14 + 40),
         *_demand(_JEQ, _NEIGHBOUR_ADVERTISEMENT),
         _KEEP,
+    )
+
+
+def all_but(message_type: int, port: int) -> Program:
+    """For a netlink socket: drop messages of this type that were caused by this port (struct nlmsghdr)."""
+
+    def as_loaded(value: int, size: int) -> int:
+        """A filter reads in network order what netlink writes in the host's."""
+        return int.from_bytes(value.to_bytes(size, sys.byteorder), "big")
+
+    return (
+        Instruction(_LD_HALF, 4),
+        Instruction(_JEQ, as_loaded(message_type, 2), 1, 0),
+        _KEEP,
+        Instruction(_LD_WORD, 12),
+        Instruction(_JEQ, as_loaded(port, 4), 1, 0),
+        _KEEP,
+        _DROP,
     )
 
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Collection
 from socket import AF_UNSPEC, if_indextoname
 
+from hakeep.kernel import bpf
 from hakeep.kernel.netlink import HEADER, NETLINK_ROUTE, Netlink, Overrun, Part
 from hakeep.kernel.rtnl import (
     RTM_DELADDR,
@@ -34,6 +35,12 @@ from hakeep.kernel.rtnl import (
 )
 from hakeep.vrrp.messages import AddressChanged, LinkChanged, Resync
 
+#: Room for the news of some thousand changes at once; it is used only while we are busy.
+RECEIVE_BUFFER = 8 << 20
+
+#: Messages in one `receive`: the loop has adverts to send as well.
+MOST_READS = 256
+
 Noticed = LinkChanged | AddressChanged | Overrun
 
 
@@ -49,7 +56,7 @@ class Monitor:
         self, own_ports: Collection[int] = (), rcvbuf: int = 0, own_removals: Counter[bytes] | None = None
     ) -> None:
         groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
-        self._netlink = Netlink(NETLINK_ROUTE, groups, rcvbuf)
+        self._netlink = Netlink(NETLINK_ROUTE, groups, rcvbuf or RECEIVE_BUFFER)
         self._own_ports = own_ports
         self._own_removals = own_removals
         self._names: dict[int, str] = {}
@@ -67,14 +74,23 @@ class Monitor:
         """The number of an interface, as far as has been heard; None when there is no such interface."""
         return self._indexes.get(name)
 
+    def mute(self, port: int) -> None:
+        """Let the kernel keep additions by this port of ours to itself: a lease is renewed every second, and the news
+        of that would wake us each time. (IPv6 news carry no port and still come.)"""
+        self._netlink.attach(bpf.all_but(RTM_NEWADDR, port))
+
     def receive(self) -> list[Noticed]:
-        """What one read brings, in order; empty when nothing of interest came. Never blocks."""
+        """What has come, in order, up to some hundred messages; empty when nothing of interest did. Never blocks."""
         noticed: list[Noticed] = []
-        for item in self._netlink.receive():
-            if isinstance(item, Part):
-                noticed += self._notice(item)
-            elif isinstance(item, Overrun):
-                noticed.append(item)
+        for _ in range(MOST_READS):
+            items = self._netlink.receive()
+            if not items:
+                break
+            for item in items:
+                if isinstance(item, Part):
+                    noticed += self._notice(item)
+                elif isinstance(item, Overrun):
+                    noticed.append(item)
         return noticed
 
     def _notice(self, part: Part) -> list[Noticed]:

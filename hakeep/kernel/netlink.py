@@ -23,6 +23,8 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
+from hakeep.kernel import bpf
+
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
 
@@ -124,6 +126,10 @@ class Netlink:
     def fileno(self) -> int:
         """The descriptor to wait on: readable when `receive` has something."""
         return self._socket.fileno()
+
+    def attach(self, program: bpf.Program) -> None:
+        """Filter what this socket receives."""
+        bpf.attach(self._socket, program)
 
     def close(self) -> None:
         """Close the socket."""

@@ -54,6 +54,9 @@ PACKETS = 64
 #: Seconds without news after which the worker turns all the same, to show that it is alive.
 HEARTBEAT = 0.5
 
+#: Seconds of turning without a pause for the other tasks, scripts and nftables: a pause costs as much as a turn.
+BREATH = 0.005
+
 #: Seconds until address changes are tried again when netlink had no room.
 NETLINK_RETRY = 0.1
 
@@ -95,6 +98,7 @@ class VrrpProcess:
         self.monitor = Monitor(self.ports, settings.globals.netlink_monitor_rcv_bufs, own_removals)
         self.netlink = Netlink()
         self.ports.add(self.netlink.port)
+        self.monitor.mute(self.netlink.port)
         self.encoder = Encoder()
         self.writer = AddressWriter(self.netlink, self.encoder, self.monitor.index_of, own_removals)
         self.announcements = Announcements(self._watch, self._unwatch, self._heard)
@@ -212,12 +216,15 @@ class VrrpProcess:
             nursery.start_soon(self.filter_lane.run)
             self.line.send({"do": "started", "fds": self._tell_sockets()}, self._socket_fds())
             while not self.finished:
+                began = time.monotonic()
                 self._turn()
-                if not self._busy():
+                while self._busy() and time.monotonic() - began < BREATH and not self.finished:
+                    self._turn()
+                if self._busy():
+                    await trio.lowlevel.checkpoint()
+                else:
                     self.timer.set(self._wake_at(time.monotonic()))
                     await trio.lowlevel.wait_readable(self.epoll)
-                else:
-                    await trio.lowlevel.checkpoint()
             await self._wind_up()
             nursery.cancel_scope.cancel()
 

@@ -248,3 +248,15 @@ def test_an_overrun_is_said_once_and_resync_heals_it(lab: Any) -> None:
     everything = ear.namespace.run(ear.monitor.resync)
     assert not ear.own_removals
     assert {address.ip for address in many} <= {address.ip for address in everything.addresses}
+
+
+def test_a_muted_port_is_not_even_received(ear: Ear) -> None:
+    ear.monitor.mute(ear.netlink.port)
+    ear.change(Add(V4.key, V4))
+    ear.change(Add(V4.key, V4))
+    assert not ear.lab.readable(ear.monitor, 0), "the kernel kept it to itself"
+    ear.change(Remove(V4.key, V4))
+    assert ear.lab.readable(ear.monitor, 0), "removals still come: others' addresses may go along"
+    ear.drain()
+    ear.namespace.ip("addr add 10.9.9.9/32 dev eth0")
+    assert [item.address.ip for item in addresses(ear.drain())] == [IPv4Address("10.9.9.9")], "others are heard"

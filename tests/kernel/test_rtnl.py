@@ -153,15 +153,19 @@ def test_addresses_of_other_interfaces_are_left_out(kernel: Kernel) -> None:
     assert list(kernel.addresses()) == ["10.1.0.1"]
 
 
-def test_messages_are_made_once(kernel: Kernel) -> None:
-    encoder, address = rtnl.Encoder(), ADDRESSES["plain"]
-    first = encoder.add(address, 3)
-    assert encoder.add(replace(address), 3) is first
-    assert encoder.add(address, 4) != first
-    assert encoder.add(replace(address, valid_lft=3), 3) != first
-    assert encoder.delete(address, 3) != first
-    encoder.clear()
-    assert encoder.add(address, 3) is not first
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_a_filled_template_is_what_would_have_been_made(name: str) -> None:
+    address = ADDRESSES[name]
+    another = replace(address, ip=address.ip + 1)
+    encoder = rtnl.Encoder()
+    for asked, made in (
+        (encoder.add, rtnl._encode_add), (encoder.replace, rtnl._encode_replace), (encoder.delete, rtnl._encode_delete)
+    ):
+        for one in (address, another, address):
+            assert asked(one, 3) == made(one, 3)
+        assert asked(replace(address, valid_lft=7, preferred_lft=7), 4) == made(
+            replace(address, valid_lft=7, preferred_lft=7), 4
+        )
 
 
 def test_an_addition_neither_creates_nor_replaces_and_carries_nothing_unasked() -> None:
