@@ -27,6 +27,12 @@ def test_a_real_frame() -> None:
     assert ah.icv(KEY, ah.covered(MULTICAST, 20, unicast=False)) == header.icv
 
 
+@pytest.mark.parametrize("sequence", [0, 1, 0xFFFFFFFF])
+def test_nothing_behind_it_is_needed(sequence: int) -> None:
+    header = ah.AuthenticationHeader(bytes((10, 9, 0, 1)), sequence)
+    assert ah.decode(header.encode()) == header
+
+
 def test_what_routers_may_change_is_not_covered() -> None:
     for at in (1, 6, 7, 10, 11, *range(32, 44)):
         changed = MULTICAST[:at] + bytes((MULTICAST[at] ^ 0xFF,)) + MULTICAST[at + 1 :]

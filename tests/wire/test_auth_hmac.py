@@ -31,6 +31,7 @@ def test_layout_of_the_signed_bytes() -> None:
     assert covered[32:] == TRAILER[:12] + bytes(16)
     six = auth_hmac.covered(bytes(range(16)), PDU, TRAILER)
     assert six[:20] == bytes((6, 3, 51, 0)) + bytes(range(16))
+    assert auth_hmac.covered(SOURCE, b"\x21\x07" + PDU[2:], TRAILER)[:4] == bytes((4, 2, 7, 0))
 
 
 @pytest.mark.parametrize(

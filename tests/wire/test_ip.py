@@ -52,6 +52,27 @@ def test_round_trip(header: ip.IPv4Header, payload: bytes) -> None:
     assert ip.decode_ipv4(data + payload) == header
 
 
+def test_a_header_alone() -> None:
+    header = ip.IPv4Header(bytes(4), bytes(4), 112, 20)
+    assert ip.decode_ipv4(header.encode()) == header
+
+
+@given(
+    st.builds(
+        ip.IPv6Header,
+        source=st.binary(min_size=16, max_size=16),
+        destination=st.binary(min_size=16, max_size=16),
+        next_header=st.integers(0, 255),
+        payload_length=st.integers(0, 0xFFFF),
+        hop_limit=st.integers(0, 255),
+        traffic_class=st.sampled_from([0, 1, 0xC0, 0xFF]),
+        flow_label=st.sampled_from([0, 1, 0xFFFFF]),
+    )
+)
+def test_ipv6_round_trip(header: ip.IPv6Header) -> None:
+    assert ip.decode_ipv6(header.encode()) == header
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -84,6 +105,8 @@ def test_encoders_refuse_what_does_not_fit() -> None:
     for header in (
         ip.IPv4Header(b"abc", four, 112, 20),
         ip.IPv4Header(four, four, 112, 20, options=b"abc"),
+        ip.IPv4Header(four, four, 112, 20, options=bytes(44)),
+        ip.IPv6Header(sixteen, sixteen, 58, 0, flow_label=1 << 20),
         ip.IPv6Header(four, sixteen, 58, 0),
         ip.IPv6Header(sixteen, sixteen, 58, 0, traffic_class=256),
     ):

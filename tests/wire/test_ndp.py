@@ -28,6 +28,10 @@ def resealed(frame: bytes) -> bytes:
     return frame[:54] + filled(body, 2, ip.pseudo_header(frame[22:38], frame[38:54], 58, len(body)))
 
 
+def with_options(options: bytes) -> bytes:
+    return resealed(FRAME[:18] + (24 + len(options)).to_bytes(2, "big") + FRAME[20:78] + options)
+
+
 def patched(at: int, value: int) -> bytes:
     return resealed(FRAME[:at] + bytes((value,)) + FRAME[at + 1 :])
 
@@ -62,6 +66,16 @@ def test_against_scapy() -> None:
     assert back[ICMPv6NDOptDstLLAddr].lladdr == "02:00:00:00:00:0a"
 
 
+@pytest.mark.parametrize(
+    ("solicited", "to", "announces"),
+    [(False, ndp.ALL_NODES, True), (False, VIP, False), (True, VIP, False)],
+)
+def test_what_is_said_to_one_host_is_no_announcement(solicited: bool, to: bytes, announces: bool) -> None:
+    message = ndp.NeighbourAdvertisement(MAC, MAC, VIP, to, VIP, MAC, solicited=solicited)
+    assert ndp.decode(message.encode()) == message
+    assert message.announces is announces
+
+
 def test_an_answer_is_no_announcement() -> None:
     theirs = (
         Ether(src="02:00:00:00:00:0b", dst="02:00:00:00:00:0a")
@@ -73,9 +87,11 @@ def test_an_answer_is_no_announcement() -> None:
 
 
 def test_other_options_are_passed_over() -> None:
-    options = bytes((14, 1, 0, 0, 0, 0, 0, 0)) + FRAME[-8:]
-    longer = FRAME[:18] + (24 + 16).to_bytes(2, "big") + FRAME[20:78] + options
-    assert ndp.decode(resealed(longer)).mac == MAC
+    nonce, too_long = bytes((14, 1, 9, 9, 9, 9, 9, 9)), bytes((2, 2)) + bytes(range(14))
+    for options in (nonce + FRAME[-8:], FRAME[-8:] + nonce, FRAME[-8:] + too_long):
+        assert ndp.decode(with_options(options)).mac == MAC
+    for options in (b"", nonce, too_long):
+        assert ndp.decode(with_options(options)).mac == b""
 
 
 @pytest.mark.parametrize(
@@ -95,6 +111,9 @@ def test_other_options_are_passed_over() -> None:
         (patched(58, 0x60), "solicited"),
         (patched(79, 0), "option"),
         (patched(79, 2), "option"),
+        (with_options(b"\x02"), "option"),
+        (with_options(FRAME[-8:] + b"\x02"), "option"),
+        (with_options(b"\x02\x00"), "option"),
     ],
 )
 def test_refusals(frame: bytes, why: str) -> None:
