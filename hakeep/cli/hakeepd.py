@@ -217,7 +217,7 @@ def _load(arguments: Arguments, *, judge_host: bool) -> Loaded:
     from hakeep.config import files
 
     config_id = arguments.get("config-id") or socket.gethostname().partition(".")[0]
-    host = files.Host(known_interfaces=frozenset(name for _, name in socket.if_nameindex())) if judge_host else None
+    host = files.this_host() if judge_host else None
     return files.load(
         config_path(arguments), config_id=config_id, all_config="all-config" in arguments, host=host
     )
@@ -253,7 +253,7 @@ def _usable(arguments: Arguments) -> tuple[Settings | None, list[tuple[int, str]
         level = {"error": 3, "warning": 4}.get(str(diagnostic.severity), 6)
         lines.append((level, render(diagnostic, loaded.sources, concise=True)))
     if loaded.settings is None or loaded.fatal:
-        return None, lines, loaded.exit_status() or 2
+        return None, lines, loaded.run_status() or 2
     if "strict" in arguments and any(level == 3 for level, _ in lines):
         return None, [*lines, (3, "--strict: not running with an error in the configuration")], 2
     refused = False

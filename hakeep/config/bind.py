@@ -67,7 +67,7 @@ class _Binder:
             words = node.line.words
             found = keywords.get(words[0]) if words else None
             if found:
-                astray = found.value if isinstance(found.value, Block) and node.children is None else None
+                astray = _content(found) if node.children is None else None
                 self._node(found, node, opened)
             else:
                 astray = self._unknown(node, opened, nodes[number - 1] if number else None, astray)
@@ -349,6 +349,24 @@ class _Binder:
     ) -> None:
         span = at.span() if isinstance(at, Line) else at
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, note=note, fix=fix, verdict=verdict))
+
+
+class _AnyWord(dict[str, Keyword]):
+    """The keywords of a list, whose entries can begin with any word."""
+
+    def __contains__(self, word: object) -> bool:
+        return True
+
+
+_LIST = Block("", [])
+_LIST.keywords = _AnyWord()
+
+
+def _content(keyword: Keyword) -> Block | None:
+    """What stands astray after a keyword whose brace is missing."""
+    if isinstance(keyword.value, Block):
+        return _LIST if keyword.value.entries else keyword.value
+    return _LIST if isinstance(keyword.value, Entries) else None
 
 
 def _synopsis(keyword: Keyword) -> str:

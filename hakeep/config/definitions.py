@@ -19,9 +19,11 @@ ASSIGNMENT = re.compile(r"\$([A-Za-z_]\w*)=[ \t]*", re.ASCII)
 _SEQUENCES = ("~SEQ(", "~SEQx(", "~LST(")
 _SEQUENCE = re.compile(r"~(SEQx?|LST)\(([^)]*)\)[ \t]*")
 
-#: No line may grow longer by expansion, no sequence may repeat a line more often.
+#: No line may grow longer by expansion, no sequence may repeat a line more often, no definition may hold another that
+#: holds another ... more often.
 LONGEST = 100_000
 MOST = 100_000
+DEEPEST = 100
 
 
 class Refused(ValueError):
@@ -135,6 +137,8 @@ class Definitions:
             at = span(match.start(), match.end())
             if name in active:
                 raise Refused("self", f"${name} refers to itself", at, "its text would go on for ever")
+            if len(active) == DEEPEST:
+                raise Refused("much", f"more than {DEEPEST} definitions stand in one another", at)
             if len(lines) > 1 and text[match.end() :].strip():
                 raise Refused("follow", f"${name} has several lines, so nothing may follow it on its line", at)
             if verbatim:

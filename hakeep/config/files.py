@@ -92,10 +92,11 @@ def _read_text(name: str) -> str | Failure:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         return Failure("read", f"{name} cannot be read: {error.strerror}")
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        return Failure("read", f"{name} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            return Failure("read", f"{name} is not a regular file")
         if mode & 0o111:
             return Failure("read", f"{name} has execute permission, so it is not taken for a configuration file")
         try:

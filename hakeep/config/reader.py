@@ -23,8 +23,10 @@ from hakeep.config.text import Place, Text
 #: A physical line must be shorter than this, in bytes, or keepalived drops it.
 LINE_LIMIT = 1024
 #: No configuration may come to more lines than this, whatever its sequences and definitions say.
-LINES_LIMIT = 500_000
-DEPTH_LIMIT = 50
+LINES_LIMIT = 200_000
+#: How deep includes may nest, and lines that come out of lines (sequences, definitions of several lines).
+DEPTH_LIMIT = 30
+NESTING_LIMIT = 100
 
 _SPECIAL = re.compile(r"[#!\"\\@$~{}\x00\x1c-\x1f]|[^\x00-\x7f]|\Ain(?:clude|stance)|\Arandom_seed")
 _BRACES = ("{", "}")
@@ -75,10 +77,6 @@ class Line:
         return f"Line({self.words!r}, {self.span()})"
 
     @property
-    def file(self) -> str:
-        return self._text.place.file
-
-    @property
     def text(self) -> str:
         """The line after all substitution."""
         return self._text.text
@@ -126,6 +124,7 @@ class Reader:
         self._unfinished: tuple[str, list[Text]] | None = None
         self._depth = 0
         self._count = 0
+        self._nesting = 0
         self.diagnostics: list[Diagnostic] = []
         self.sources: dict[str, str] = {}
         self.include_failed = False
@@ -226,15 +225,24 @@ class Reader:
                 self._definitions.define(name, (Text(value, rest.place),))
             if not self._room(rest):
                 return
-            if rest.text:
-                yield from self._logical(rest, active, expanded=False)
+            yield from self._inner(rest, active)
+
+    def _inner(self, text: Text, active: frozenset[str]) -> Iterator[Line]:
+        """A line that came out of another."""
+        if self._nesting == NESTING_LIMIT:
+            self._error(Code.TOO_MUCH, f"more than {NESTING_LIMIT} sequences and definitions stand in one another",
+                        text.span())
+        elif text.text:
+            self._nesting += 1
+            yield from self._logical(text, active, expanded=False)
+            self._nesting -= 1
 
     def _expand(self, text: Text, active: frozenset[str]) -> Iterator[Line]:
         leading = self._definitions.leading_sequence(text, active)
         if leading:
-            yield from self._logical(leading[0], leading[2], expanded=False)
+            yield from self._inner(leading[0], leading[2])
             for line, names in leading[1]:
-                yield from self._logical(line, names, expanded=False)
+                yield from self._inner(line, names)
             return
         first, further = self._definitions.expand(text, active)
         for use, span, braces in self._definitions.undefined(text):
@@ -247,7 +255,7 @@ class Reader:
                 yield read
         for line, names in further:
             if self._room(line):
-                yield from self._logical(line, names, expanded=False)
+                yield from self._inner(line, names)
 
     def _room(self, text: Text) -> bool:
         self._count += 1

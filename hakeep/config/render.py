@@ -5,8 +5,7 @@
        |
     12 |     virtual_router_id 256
        |                       ^^^
-       = note: virtual_router_id VRID (1..255)
-       = fix: ...
+       = note: usage: virtual_router_id VRID (1..255)
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ def _snippet(
 ) -> list[str]:
     frame = " " * width
     arrow = paint(_FRAME, "-->" if mark == "^" else ":::")
-    lines = [f"{frame} {arrow} {_safe(span.file)}:{span.line}:{span.column}" + (f" ({label})" if label else "")]
+    lines = [f"{frame}{arrow} {_safe(span.file)}:{span.line}:{span.column}" + (f" ({label})" if label else "")]
     source = _source_line(sources.get(span.file, ""), span.line)
     if not source.strip():
         return lines

@@ -51,6 +51,14 @@ def test_a_block_without_brace_is_empty(load: Any) -> None:
     assert loaded.exit_status() == 5
 
 
+def test_a_list_without_brace_is_one_message_and_those_of_its_brace(load: Any) -> None:
+    loaded = load("global_defs {\nnotification_email\na@example.org\nb@example.org\n}\nrouter_id x\n}\n")
+    assert problems(loaded) == [Code.MISSING_BRACE, Code.MISPLACED_KEYWORD]
+    loaded = load("static_ipaddress\n10.0.0.1\n10.0.0.2\n}\n" + instance())
+    assert problems(loaded) == [Code.MISSING_BRACE]
+    assert len(loaded.settings.vrrp) == 1
+
+
 def test_a_keyword_that_takes_no_block(load: Any) -> None:
     loaded = load(instance("priority 50 {\nfoo\n}\nadvert_int 2"))
     assert problems(loaded) == [Code.UNEXPECTED_BRACE]

@@ -154,6 +154,13 @@ def test_include_check_words(before: tuple[str, ...], words: list[str], after: s
     assert checks_after(frozenset(before), words) == after
 
 
+def test_files_nest_only_so_deep(desk: Any) -> None:
+    desk.files = {f"{n}.conf": f"~SEQ(i, 1) ~SEQ(j, 1) include {n + 1}.conf" for n in range(200)}
+    desk.files["200.conf"] = "end"
+    assert desk.words("include 0.conf") == []
+    assert len(codes(desk)) == 1
+
+
 def test_a_file_that_includes_itself_is_an_error(desk: Any) -> None:
     desk.files = {"a.conf": "x\ninclude a.conf\ny"}
     assert desk.words("include a.conf") == [["x"], ["y"]]
@@ -265,6 +272,21 @@ def test_expansion_has_an_end(desk: Any) -> None:
     empty = "$A0=\n" + "".join(f"$A{n}=$A{n - 1} $A{n - 1}\n" for n in range(1, 40))
     desk.words(empty + "$A39")
     assert codes(desk) == [Code.TOO_MUCH]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"$A{n}=$A{n + 1}\n" for n in range(3000)) + "$A0",
+        "".join(f"$A{n}= \\\n x \\\n $A{n + 1}\n" for n in range(3000)) + "$A0",
+        "$A0=~SEQ(i, 1)\n" + "".join(f"$A{n}=$A{n - 1} $A{n - 1}\n" for n in range(1, 12)) + "$A11 x",
+        "~SEQ(i, 1) " * 90 + "x",
+        "".join(f"$A{n}= \\\n ~SEQ(i, 1) $A{n + 1}\n" for n in range(3000)) + "$A0",
+    ],
+)
+def test_nesting_has_an_end(desk: Any, text: str) -> None:
+    assert desk.words(text + "\nend")[-1] == ["end"]
+    assert set(codes(desk)) <= {Code.TOO_MUCH, Code.SELF_REFERENCE, Code.UNDEFINED}
 
 
 def test_an_undefined_name_stays_and_is_noted(desk: Any) -> None:

@@ -24,7 +24,7 @@ BFD_INSTANCE = Block("One BFD session.", name="NAME", unique=True, children=[
     given("hoplimit", Whole(1, 255), "hop limit of our packets", field="ttl", fatal=True, default="255, IPv6 64"),
     given("max_hops", Whole(-1, 255), "hops that packets may have come; -1: any number", fatal=True, default="0"),
     given("multihop", OptBool(), "use the port for sessions over several hops", since="2.4", default="false"),
-    given("weight", Weight(-253, 253), "default weight in track_bfd", fatal=True, default="0"),
+    given("weight", Weight(-253, 253), "weight in a track_bfd that gives none", fatal=True, default="0"),
     given("vrrp", Flag(), "tell VRRP only", default="on without checker"),
     given("checker", Flag(), "tell checkers only", default="on without vrrp"),
 ])

@@ -34,15 +34,15 @@ FifoWords = tuple[str, str | None, str | None]
 
 
 def _process_name(which: str, **facts: Any) -> Any:
-    return keyword(Word("NAME", longest=15), f"process title of {which}", fatal=True, **facts)
+    return keyword(Word("NAME", longest=15), f"title that ps shows for {which}", fatal=True, **facts)
 
 
 def _nice(which: str, **facts: Any) -> Any:
-    return keyword(Whole(-20, 19, "NICE"), f"nice value of {which}", **facts)
+    return keyword(Whole(-20, 19, "NICE"), f"how nice {which} is to others", **facts)
 
 
 def _real_time(which: str, **facts: Any) -> Any:
-    return keyword(Whole(1, 99, "PRIO", clamp=True), f"SCHED_RR priority of {which}", **facts)
+    return keyword(Whole(1, 99, "PRIO", clamp=True), f"real-time priority (SCHED_RR) of {which}", **facts)
 
 
 def _rttime(which: str, old: str, **facts: Any) -> Any:
@@ -51,7 +51,7 @@ def _rttime(which: str, old: str, **facts: Any) -> Any:
 
 
 def _buffer(which: str) -> Any:
-    return keyword(Whole(0, U32, "BYTES"), f"receive buffer of {which}", ignored=_TUNING)
+    return keyword(Whole(0, U32, "BYTES"), f"how much {which} may hold unread", ignored=_TUNING)
 
 
 def _force(which: str) -> Any:
@@ -78,20 +78,20 @@ class GlobalDefs(Section):
         "the checker process", old=("lvs_process_name",), process="lvs", ignored=_LVS)
     bfd_process_name: str | None = _process_name("the BFD process", process="bfd", ignored=_BFD)
     vrrp_priority: int | None = _nice("the VRRP process")
-    vrrp_no_swap: bool | None = keyword(Flag(), "lock the memory of the VRRP process")
+    vrrp_no_swap: bool | None = keyword(Flag(), "keep the VRRP process in memory")
     vrrp_rt_priority: int | None = _real_time("the VRRP process")
     vrrp_cpu_affinity: tuple[int, ...] | None = keyword(Cpus(), "CPUs of the VRRP process")
     vrrp_rlimit_rttime: int | None = _rttime("the VRRP process", "vrrp_rlimit_rtime")
     checker_priority: int | None = _nice("the checker process", process="lvs", ignored=_LVS)
     checker_no_swap: bool | None = keyword(
-        Flag(), "lock the memory of the checker process", process="lvs", ignored=_LVS)
+        Flag(), "keep the checker process in memory", process="lvs", ignored=_LVS)
     checker_rt_priority: int | None = _real_time("the checker process", process="lvs", ignored=_LVS)
     checker_cpu_affinity: tuple[int, ...] | None = keyword(
         Cpus(), "CPUs of the checker process", process="lvs", ignored=_LVS)
     checker_rlimit_rttime: int | None = _rttime(
         "the checker process", "checker_rlimit_rtime", process="lvs", ignored=_LVS)
     bfd_priority: int | None = _nice("the BFD process", process="bfd", ignored=_BFD)
-    bfd_no_swap: bool | None = keyword(Flag(), "lock the memory of the BFD process", process="bfd", ignored=_BFD)
+    bfd_no_swap: bool | None = keyword(Flag(), "keep the BFD process in memory", process="bfd", ignored=_BFD)
     bfd_rt_priority: int | None = _real_time("the BFD process", process="bfd", ignored=_BFD)
     bfd_cpu_affinity: tuple[int, ...] | None = keyword(
         Cpus(), "CPUs of the BFD process", process="bfd", ignored=_BFD)
@@ -143,7 +143,7 @@ class GlobalDefs(Section):
     vrrp_higher_prio_send_advert: bool | None = keyword(
         OptBool(), "default of higher_prio_send_advert", default="false")
     vrrp_owner_ignore_adverts: bool | None = keyword(
-        OptBool(), "default of owner_ignore_adverts", since="2.4", default="false")
+        OptBool(), "owner_ignore_adverts for all that say nothing", since="2.4", default="false")
     vrrp_notify_priority_changes: bool | None = keyword(
         OptBool(), "default of notify_priority_changes", default="false")
     v3_checksum_as_v2: bool | None = keyword(Flag(), "default of v3_checksum_as_v2", since="2.4", default="off")
@@ -193,7 +193,7 @@ class GlobalDefs(Section):
     vrrp_netlink_cmd_rcv_bufs: int | None = _buffer("the VRRP netlink command socket")
     vrrp_netlink_cmd_rcv_bufs_force: bool | None = _force("the VRRP netlink command socket")
     vrrp_netlink_monitor_rcv_bufs: int | None = keyword(
-        Whole(0, U32, "BYTES"), "receive buffer of the VRRP netlink event socket", default="kernel default")
+        Whole(0, U32, "BYTES"), "how much the VRRP netlink event socket may hold unread", default="kernel default")
     vrrp_netlink_monitor_rcv_bufs_force: bool | None = keyword(
         OptBool(), "let that buffer exceed rmem_max", default="false")
     lvs_netlink_cmd_rcv_bufs: int | None = _buffer("the checker netlink command socket")
@@ -234,7 +234,8 @@ class GlobalDefs(Section):
     notification_email_from: str | None = keyword(Word("ADDRESS"), "sender of mail", process="all", ignored=_MAIL)
     smtp_server: tuple[IPAddress | str, int | None] | None = keyword(
         IpPort(host=True), "mail relay", process="all", fatal=True, ignored=_MAIL)
-    smtp_helo_name: str | None = keyword(Word("NAME", default=""), "name given in HELO", process="all", ignored=_MAIL)
+    smtp_helo_name: str | None = keyword(
+        Word("NAME", default=""), "who we say we are to the relay", process="all", ignored=_MAIL)
     smtp_connect_timeout: int | None = keyword(
         Whole(0, 4294, "SECONDS", zero=1), "time limit of a mail", process="all", fatal=True, ignored=_MAIL)
     smtp_alert: bool | None = keyword(OptBool(), "default of smtp_alert everywhere", process="all", ignored=_MAIL)
@@ -245,7 +246,7 @@ class GlobalDefs(Section):
     no_checker_emails: bool | None = keyword(
         OptBool(), "no mail about checks that change nothing", process="lvs", ignored=_MAIL)
     snmp_socket: str | None = keyword(Word("ADDRESS", default=""), "AgentX master", process="all", ignored=_SNMP)
-    enable_traps: bool | None = keyword(Flag(), "send SNMP traps", process="all", ignored=_SNMP)
+    enable_traps: bool | None = keyword(Flag(), "tell changes by SNMP traps", process="all", ignored=_SNMP)
     enable_snmp_vrrp: bool | None = keyword(
         Flag(), "keepalived's MIB for VRRP", old=("enable_snmp_keepalived",), ignored=_SNMP)
     enable_snmp_rfc: bool | None = keyword(Flag(), "both MIBs of the RFCs", ignored=_SNMP)
@@ -284,7 +285,7 @@ class GlobalDefs(Section):
         ignored="the IPVS synchronisation daemon is left as it is")
 
     # files, reading and reloading
-    random_seed: int | None = keyword(Whole(0, U32), "seed of ${_RANDOM}", process="all", fatal=True)
+    random_seed: int | None = keyword(Whole(0, U32), "where ${_RANDOM} starts from", process="all", fatal=True)
     include_check: Pairs | None = keyword(
         Options("[[+|-]read|match|wildcard_match|brace_match ...]", what="check", named=_CHECKS),
         "which failed includes are errors", process="all", default="none")
@@ -301,7 +302,7 @@ class GlobalDefs(Section):
         Word("DIR"), "where the merged configuration is kept", process="all", reload="never", ignored=_FILES)
     data_use_instance: bool | None = keyword(
         OptBool(), "put instance and namespace into names of dump files", process="all", default="false")
-    json_version: int | None = keyword(Whole(1, 2), "layout of the JSON dump", since="2.4", default="1")
+    json_version: int | None = keyword(Whole(1, 2), "which form the JSON dump has", since="2.4", default="1")
     state_dump_file: str | None = keyword(Word("PATH"), "where state is dumped to", process="all", since="2.4")
     stats_dump_file: str | None = keyword(Word("PATH"), "where statistics are dumped to", process="all", since="2.4")
     json_dump_file: str | None = keyword(Word("PATH"), "where the JSON dump goes", process="all", since="2.4")

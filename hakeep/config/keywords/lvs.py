@@ -33,9 +33,9 @@ def _timing(least_retry: int) -> list[Keyword]:
     """Keywords that servers hand down to their checkers."""
     return [
         given("retry", Whole(least_retry, U32), "further tries before a check has failed", fatal=True),
-        given("delay_before_retry", _LONG, "pause before such a try", fatal=True),
+        given("delay_before_retry", _LONG, "pause before another try", fatal=True),
         given("warmup", _LONG, "spread of the first check", fatal=True, default="delay_loop"),
-        given("delay_loop", _LONG_NOT_ZERO, "time between checks", fatal=True, default="60"),
+        given("delay_loop", _LONG_NOT_ZERO, "from one check to the next", fatal=True, default="60"),
     ]
 
 
@@ -50,8 +50,8 @@ _CHECK = [
 ]
 _NET = [
     *_CHECK,
-    given("connect_ip", Ip(), "address to check", fatal=True, default="the real server's"),
-    given("connect_port", _PORT, "port to check", fatal=True, default="the real server's"),
+    given("connect_ip", Ip(), "address that is tried", fatal=True, default="the real server's"),
+    given("connect_port", _PORT, "port that is tried", fatal=True, default="the real server's"),
     given("bindto", Ip(), "address to check from", fatal=True),
     given("bind_port", _PORT, "port to check from", fatal=True),
     given("bind_if", Word("IFNAME", longest=15, refuse=True), "interface to check from", fatal=True),
@@ -64,8 +64,8 @@ def _url(tls: bool) -> Block:
     children = [
         given("path", Word("PATH"), "path to ask for", fatal=True, required=True),
         given("digest", Word("MD5HEX"), "MD5 of the body", fatal=True),
-        given("status_code", RangeList(100, 599), "good status codes", default="200-299"),
-        given("virtualhost", Word("NAME"), "Host header", default="the checker's"),
+        given("status_code", RangeList(100, 599), "status codes that are good", default="200-299"),
+        given("virtualhost", Word("NAME"), "value of the Host header", default="the checker's"),
         given("regex", Expression(), "what the body must match"),
         given("regex_no_match", Flag(), "it must not match", default="off"),
         given("regex_options", Words("OPTION ...", 0), "flags of the expression: " + " ".join(_REGEX_OPTIONS)),
@@ -86,7 +86,7 @@ def _http(doc: str, *, tls: bool) -> Block:
     return Block(doc, [
         *net,
         given("retry", Whole(0, U32), "further tries before a check has failed", fatal=True, old=("nb_get_retry!",)),
-        given("virtualhost", Word("NAME"), "Host header", default="the server's"),
+        given("virtualhost", Word("NAME"), "value of the Host header", default="the server's"),
         given("http_protocol", Choice("1.0", "1.0C", "1.0c", "1.1"), "version of requests", default="1.0"),
         given("enable_sni", OptBool(), "send the Host name in TLS", default="false"),
         given("sni_name", Word("NAME", default=""), "send this name in TLS", since="2.4"),
@@ -96,7 +96,7 @@ def _http(doc: str, *, tls: bool) -> Block:
     ])
 
 
-_SMTP = [*_NET, given("helo_name", Word("NAME"), "name given in HELO", default="smtpchecker.keepalived.org")]
+_SMTP = [*_NET, given("helo_name", Word("NAME"), "who we say we are", default="smtpchecker.keepalived.org")]
 
 CHECKERS = {
     "MISC_CHECK": Block("Up when a command succeeds.", [
@@ -104,18 +104,20 @@ CHECKERS = {
         given("misc_path", Command(arguments=True), "the command", required=True),
         given("misc_timeout", Whole(0, 4294, "SECONDS"), "time limit of the command", fatal=True, default="delay_loop"),
         given("misc_dynamic", Flag(), "take the weight from the exit status", default="off"),
-        given("user", User(), "account that runs it", default="script_user"),
+        given("user", User(), "account that the command runs as", default="script_user"),
     ]),
     "SMTP_CHECK": Block("Up when a mail server greets.", [
-        *_SMTP, given("host", Block("Old way to list hosts.", _NET), "old way to list hosts", repeat=Repeat.ADD)]),
+        *_SMTP,
+        given("host", Block("Old way to list hosts.", _NET), "hosts as they were listed once", repeat=Repeat.ADD),
+    ]),
     "TCP_CHECK": Block("Up when a TCP connection can be opened.", _NET),
     "PING_CHECK": Block("Up when an echo comes back.", _NET),
     "UDP_CHECK": Block("Up when a datagram is not refused.", [
         *_NET,
         given("payload", Hex(), "what to send", default="nothing"),
         given("require_reply", Hex(wildcard=True), "an answer must come, and match", default="off"),
-        given("min_reply_length", Whole(0, 65535), "shortest good answer", fatal=True, default="0"),
-        given("max_reply_length", Whole(0, 65535), "longest good answer", fatal=True, default="255"),
+        given("min_reply_length", Whole(0, 65535), "an answer must have as many bytes", fatal=True, default="0"),
+        given("max_reply_length", Whole(0, 65535), "an answer may have as many bytes", fatal=True, default="255"),
     ]),
     "HTTP_GET": _http("Up when pages can be fetched.", tls=False),
     "SSL_GET": _http("Up when pages can be fetched by HTTPS.", tls=True),
@@ -146,10 +148,11 @@ REAL_SERVER = Block("One back end.", name="IP [PORT]", head=IpPort(), children=[
     given("lvs_method", _METHOD, "how packets get there", fatal=True, default="the service's"),
     given("uthreshold", Whole(0, U32), "connections above which it gets no more", fatal=True, default="none"),
     given("lthreshold", Whole(0, U32), "connections below which it gets some again", fatal=True, default="none"),
-    given("inhibit_on_failure", OptBool(), "weight 0 instead of removal", default="the service's"),
+    given("inhibit_on_failure", OptBool(), "when it fails keep it, with weight 0", default="the service's"),
     given("smtp_alert", OptBool(), "send mail on changes", default="true"),
     *_scripts(notify_up="when it comes up", notify_down="when it goes down"),
-    *(given(name, block, block.doc, repeat=Repeat.ADD) for name, block in CHECKERS.items()),
+    *(given(name, block, f"a check: {block.doc[0].lower()}{block.doc[1:-1]}", repeat=Repeat.ADD)
+      for name, block in CHECKERS.items()),
 ])
 
 
@@ -160,8 +163,8 @@ def _flags(**docs: str) -> list[Keyword]:
 VIRTUAL_SERVER = Block("One IPVS service.", name="IP [PORT]|fwmark MARK|group NAME", children=[
     *_SERVER,
     given("ip_family", Choice("inet", "inet6"), "family of a fwmark service", fatal=True),
-    given("lvs_sched", Choice(*_SCHEDULERS), "scheduler", fatal=True, default="wlc"),
-    given("lb_algo", Choice(*_SCHEDULERS), "scheduler", fatal=True, field="lvs_sched"),
+    given("lvs_sched", Choice(*_SCHEDULERS), "how connections are shared out", fatal=True, default="wlc"),
+    given("lb_algo", Choice(*_SCHEDULERS), "how connections are shared out", fatal=True, field="lvs_sched"),
     given("lvs_method", _METHOD, "how packets get to real servers", fatal=True, default="NAT"),
     given("lb_kind", _METHOD, "how packets get to real servers", fatal=True, field="lvs_method"),
     given("protocol", Choice("TCP", "UDP", "SCTP", any_case=True), "transport protocol", fatal=True, default="UDP"),
@@ -170,7 +173,7 @@ VIRTUAL_SERVER = Block("One IPVS service.", name="IP [PORT]|fwmark MARK|group NA
             sh_fallback="sh: go elsewhere when down", mh_port="mh: look at the port too",
             mh_fallback="mh: go elsewhere when down", omega="run down scripts at stop"),
     given("alpha", Flag(), "checkers start as failed", default="off"),
-    given("inhibit_on_failure", Flag(), "weight 0 instead of removal", default="off"),
+    given("inhibit_on_failure", Flag(), "keep failed real servers, with weight 0", default="off"),
     given("ha_suspend", Flag(), "check only while the address is here", default="off"),
     given("persistence_engine", Word("NAME"), "engine of persistence", fatal=True),
     given("persistence_timeout", Whole(1, 2678400, "SECONDS", default=360), "how long clients stay", default="off"),
@@ -189,7 +192,7 @@ VIRTUAL_SERVER = Block("One IPVS service.", name="IP [PORT]|fwmark MARK|group NA
 VIRTUAL_SERVER_GROUP = Block("Addresses that share a service.", name="NAME", children=[], entries=ServiceAddress())
 
 SSL = Block("Client certificate of SSL_GET.", [
-    given("password", Word("PASSWORD"), "pass phrase of the key", repeat=Repeat.REPLACE),
+    given("password", Word("PASSWORD"), "what opens the key", repeat=Repeat.REPLACE),
     given("ca", Word("PATH"), "certificates of authorities", repeat=Repeat.REPLACE),
     given("certificate", Word("PATH"), "our certificate", repeat=Repeat.REPLACE),
     given("key", Word("PATH"), "our key", repeat=Repeat.REPLACE),

@@ -65,7 +65,7 @@ class VrrpScript(Section):
     """A command that is run again and again, and whose result counts."""
 
     script: Script | None = keyword(Command(arguments=True), "the command", required=True)
-    interval: float | None = keyword(Seconds(0.001, 4294, 3, otherwise=1.0), "time between starts", fatal=True,
+    interval: float | None = keyword(Seconds(0.001, 4294, 3, otherwise=1.0), "from one start to the next", fatal=True,
                                      default="1")
     timeout: float | None = keyword(Seconds(0.001, 4294, 3, otherwise=1.0), "time after which a run has failed",
                                     fatal=True, default="interval")
@@ -89,7 +89,7 @@ VRRP_TRACK_PROCESS = Block("Counts running processes of a command.", name="NAME"
     given("weight", Weight(-254, 254), "change of priority; 0: too few mean FAULT"),
     given("quorum", Whole(1, 65535), "fewest processes", fatal=True, default="1"),
     given("quorum_max", Whole(0, 65535), "most processes", fatal=True, default="no limit"),
-    given("delay", _HOURLY, "sets fork_delay and terminate_delay", fatal=True, default="0"),
+    given("delay", _HOURLY, "both of the following at once", fatal=True, default="0"),
     given("terminate_delay", _HOURLY, "wait when there are too few", fatal=True, default="0"),
     given("fork_delay", _HOURLY, "wait when there are enough again", fatal=True, default="0"),
     given("full_command", Flag(), "compare the whole command line", default="off"),

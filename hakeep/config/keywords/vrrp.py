@@ -102,20 +102,20 @@ class VrrpInstance(Section):
         OptBool(), "leave the pseudo header out of version 3 checksums", since="2.4", default="v3_checksum_as_v2")
     vrf: str | None = keyword(interface_name(), "VRF to bind unicast sockets to", fatal=True, reload="restart")
     kernel_rx_buf_size: int | None = keyword(
-        Whole(0, U32, "BYTES"), "receive buffer of the VRRP socket", default="by vrrp_rx_bufs_policy")
+        Whole(0, U32, "BYTES"), "how much the VRRP socket may hold unread", default="by vrrp_rx_bufs_policy")
     use_vmac: VmacUse | None = keyword(
         UseVmac(), "send from an interface that has the virtual MAC", reload="restart", default="off")
     use_vmac_addr: bool | None = keyword(Flag(), "make such interfaces for VIPs elsewhere too", default="off")
     vmac_xmit_base: bool | None = keyword(Flag(), "send adverts from the base interface all the same", default="off")
     use_ipvlan: IpvlanUse | None = keyword(
-        UseIpvlan(), "send from an ipvlan interface", repeat=Repeat.FIRST, reload="restart", default="off")
+        UseIpvlan(), "send from an ipvlan made on the interface", repeat=Repeat.FIRST, reload="restart", default="off")
 
     authentication: Authentication | None = keyword(block_of(Authentication), "authentication of version 2")
     auth_hmac: AuthHmac | None = keyword(block_of(AuthHmac), "signed adverts", since="2.4")
 
     nopreempt: bool | None = keyword(
         Flag(), "leave a master of lower priority in place", default="off",
-        also=[("preempt", Flag(False), "take over from a master of lower priority (undoes nopreempt)")])
+        also=[("preempt", Flag(False), "do take over from a lower master: the opposite of nopreempt")])
     preempt_delay: float | None = keyword(
         Seconds(0, 1000), "wait this long after start before taking over from a lower master", fatal=True, default="0")
     lower_prio_no_advert: bool | None = keyword(

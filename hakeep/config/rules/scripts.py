@@ -33,11 +33,14 @@ def check_scripts(config: Config, host: Host, findings: Findings) -> None:
     found = False
     for keyword, script, span, top in _scripts(config, ROOT, None):
         problem = host.script_problem(script) if host.script_problem else ""
-        if problem:
+        if script.argv[0][0] in "<>|&;":
+            findings.warning(Code.SCRIPT, f"{keyword}: '{script.argv[0]}' is no program, and no shell reads it", span,
+                             fix=f"write /bin/sh -c '{' '.join(script.argv)}' in double quotes")
+        elif problem:
+            counts = keyword == "script" and id(top) not in idle
             findings.warning(Code.SCRIPT, f"{keyword}: {problem}", span, note="it will not run",
-                             verdict=Verdict.GENERAL if keyword == "script" else Verdict.OK)
-            continue
-        if _account_is_known(script, keyword, span, host, findings) and not found and id(top) not in idle:
+                             verdict=Verdict.GENERAL if counts else Verdict.OK)
+        elif _account_is_known(script, keyword, span, host, findings) and not found and id(top) not in idle:
             found, first = True, span
     if found and not secure:
         findings.warning(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from hakeep.config.diagnostic import Code, Findings, Verdict
 from hakeep.config.host import Host
@@ -17,11 +17,11 @@ _MISSING_SCRIPT = "it must stand before its use"
 
 def check_tracking(config: Config, host: Host, findings: Findings) -> None:
     """References of instances and groups, definitions that lack something, groups."""
-    defined: dict[str, Sequence[Section]] = {
-        "track_script": [script for script in config.vrrp_script if script.script],
-        "track_file": [file for file in config.track_file if file.get("file")],
-        "track_process": [process for process in config.vrrp_track_process if process.get("process")],
-        "track_bfd": [bfd for bfd in config.bfd_instance if bfd.get("neighbor_ip")],
+    defined: dict[str, dict[str, Section]] = {
+        "track_script": {script.name: script for script in reversed(config.vrrp_script) if script.script},
+        "track_file": {file.name: file for file in config.track_file if file.get("file")},
+        "track_process": {process.name: process for process in config.vrrp_track_process if process.get("process")},
+        "track_bfd": {bfd.name: bfd for bfd in config.bfd_instance if bfd.get("neighbor_ip")},
     }
     _complete(config, findings)
     used: set[tuple[str, str]] = set()
@@ -32,9 +32,9 @@ def check_tracking(config: Config, host: Host, findings: Findings) -> None:
             _references(owner, keyword, definitions, used, findings)
     for keyword, definitions in defined.items():
         kind = keyword.removeprefix("track_")
-        for definition in definitions if keyword in ("track_script", "track_process") else ():
-            if (keyword, definition.name) not in used:
-                findings.advise(Code.UNUSED, f"{kind} {definition.name} is not used", definition.span())
+        for name, definition in definitions.items() if keyword in ("track_script", "track_process") else ():
+            if (keyword, name) not in used:
+                findings.advise(Code.UNUSED, f"{kind} {name} is not used", definition.span())
     _groups(config, findings)
     _other_interfaces(config, host, findings)
 
@@ -52,13 +52,18 @@ def _complete(config: Config, findings: Findings) -> None:
             if section.get(needed) is None:
                 findings.error(Code.INCOMPLETE, f"{keyword} {section.name} has no {needed}; it is left out",
                                section.span())
+    for bfd in config.bfd_instance:
+        neighbor = bfd.get("neighbor_ip")
+        ttl = bfd.get("ttl", 255 if neighbor is None or neighbor.version == 4 else 64)
+        if neighbor is not None and bfd.get("max_hops", 0) % 256 > ttl:
+            findings.error(Code.OUT_OF_RANGE, f"bfd_instance {bfd.name}: max_hops is more than the ttl",
+                           bfd.span("max_hops"))
 
 
 def _references(
-    owner: VrrpInstance | VrrpSyncGroup, keyword: str, definitions: Iterable[Section], used: set[tuple[str, str]],
+    owner: VrrpInstance | VrrpSyncGroup, keyword: str, names: Mapping[str, Section], used: set[tuple[str, str]],
     findings: Findings,
 ) -> None:
-    names = {definition.name: definition for definition in definitions}
     seen: set[str] = set()
     for index, (name, _, _) in enumerate(getattr(owner, keyword)):
         span = owner.span(keyword, index)

@@ -19,7 +19,7 @@ def unsupported(config: Config) -> list[Diagnostic]:
     """Errors for words that are unsafe to ignore, one warning for every other thing that is not done."""
     errors: list[Diagnostic] = []
     ignored: dict[str, list[tuple[str, Span | None]]] = {}
-    for keyword, section in _used(config, ROOT):
+    for keyword, section in sorted(_used(config, ROOT), key=lambda use: use[1].order(use[0].field, 0)):
         span = section.span(keyword.field, 0)
         if keyword.support is Support.UNSAFE:
             errors.append(Diagnostic(

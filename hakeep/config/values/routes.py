@@ -31,8 +31,8 @@ _ROUTE: dict[str, Check | None] = {
     "append": None, "nexthop": None, "weight": whole(1, 256), "or": ip, "vrf": interface, "no_track": None,
     "track_group": anything,
 }
-#: Words that follow `encap`, each with a word of its own or alone.
-_ENCAP = {"ip", "ip6", "mpls", "ila", "id", "dst", "ttl", "hoplimit", "tc", "flags", "csum", "key", "seq"}
+#: Options of light-weight tunnels, each with a word of its own; the other kinds take one word.
+_ENCAP = {"ip": {"id", "dst", "src", "tos", "ttl", "flags"}, "ip6": {"id", "dst", "src", "tc", "hoplimit", "flags"}}
 
 
 class Route(Options):
@@ -54,17 +54,26 @@ class Route(Options):
             pairs.append(("to", word))
             return 1
         if word == "encap":
-            end = index + 1
-            while end < len(words) and (words[end] in _ENCAP or words[end] not in _ROUTE):
-                end += 1
-            pairs.append(("encap", " ".join(words[index + 1 : end])))
-            return end - index
+            return self._encap(words, index, pairs)
         if word == "or":
             complain(Complaint("'or' is the old way to give a second next hop", index, Code.DEPRECATED,
                                Severity.WARNING, Verdict.DEPRECATED, fix="write nexthop"))
         if word in ("via", "gw"):
             return self._via(words, index, pairs, complain)
         return super()._option(words, index, pairs, complain)
+
+    def _encap(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]]) -> int:
+        kind = words[index + 1] if index + 1 < len(words) else ""
+        end = index + 2
+        if kind in _ENCAP:
+            while end + 1 < len(words) and words[end] in _ENCAP[kind]:
+                end += 2
+        elif kind in ("mpls", "ila"):
+            end += 1
+        else:
+            raise Invalid("encap needs ip, ip6, mpls or ila after it", index, code=Code.BAD_ENTRY)
+        pairs.append(("encap", " ".join(words[index + 1 : end])))
+        return end - index
 
     def _via(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]], complain: Complain) -> int:
         if words[index] == "gw":
