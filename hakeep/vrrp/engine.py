@@ -187,6 +187,8 @@ class Engine:
                 router.counters[verdict.counter] = router.counters.get(verdict.counter, 0) + 1
             source = ip_address(packet.source)
             self._log_seldom(now, router.name, verdict.counter, f"discarding advert from {source}: {verdict.reason}")
+            if verdict.counter == "auth_failure" and router.settings.auth_type == "AH":
+                router.outcount(data[start + 2], source)
             return
         router.hear(verdict, now, min(packet.at, now))  # a stamp of the future would put off the next election
         self._touch(router)

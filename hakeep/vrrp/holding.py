@@ -14,6 +14,8 @@ for IPv6 addresses that the next holder checks for duplicates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import ceil
 
 from hakeep.config.settled import VirtualAddress, VrrpInstance
 from hakeep.objects.rtnl import PROTO_KEEPALIVED, Address, AddressKey
@@ -281,7 +283,9 @@ class Holding:
             self.release()
             return
         self.leaving = True
-        self.side["release"] = now + min(limit, timers.handover_limit(self.settings))
+        wait = min(limit, timers.handover_limit(self.settings))
+        self.side["release"] = now + wait
+        self._outlast(now, wait, stay)
         self.out.append(Listen(self.name, True))
         self._by_ip = {}
         for v in stay:
@@ -290,6 +294,17 @@ class Holding:
             self.held = {v.address.key: v for v in stay}
             self.recount()
             self.out.append(Reconcile((self.name,)))
+
+    def _outlast(self, now: float, wait: float, stay: list[VirtualAddress]) -> None:
+        """Renew the leases that would run out within `wait`, for no longer than that. Priority 0 has just left."""
+        if self.lease is None or self.renewed + self.lease > now + wait:
+            return
+        life = ceil(wait)
+        leased = [v.address for v in stay if self._leased(v.address.key)]
+        if leased:
+            self.out.append(Renew(self.name, tuple([
+                replace(a, valid_lft=life, preferred_lft=min(life, a.preferred_lft or 0)) for a in leased
+            ])))
 
     def hurry(self, now: float, limit: float) -> None:
         """While handing over: not longer than this."""

@@ -102,6 +102,7 @@ class VirtualRouter:
         self.last_sent = -NEVER
         self.sent_before = -NEVER
         self.answered = -NEVER
+        self.outcounted = -NEVER  # the advert of ours after which AH's sequence was moved on
         self.preempt_at: float | None = None
         self.rival_at: float | None = None  # when another owner was first heard
         self.lowered = False  # an owner that gives way to another owner
@@ -146,6 +147,11 @@ class VirtualRouter:
     def owner(self) -> bool:
         """Address owner, and neither giving way to another one nor in standby."""
         return self.settings.owner and not self.lowered and not self.standby
+
+    @property
+    def _at_once(self) -> bool:
+        """Does it become MASTER without listening? An owner does; with AH it must hear first how far the others are."""
+        return self.owner and self.settings.auth_type != "AH"
 
     @property
     def finished(self) -> bool:
@@ -217,13 +223,12 @@ class VirtualRouter:
         if self.faults:
             self._enter_fault(now)
             return
-        at_once = self.owner and self.settings.auth_type != "AH"  # AH: learn first how far the sequence has come
-        if at_once and now >= hold_until:
+        if self._at_once and now >= hold_until:
             self._become_master(now, "owner of the addresses")
             return
         self._enter_backup(now, "started", " (init)")
         if now < hold_until:
-            self._arm_down(hold_until, 0.0 if at_once else self.down_interval)
+            self._arm_down(hold_until, 0.0 if self._at_once else self.down_interval)
 
     def resume(self, now: float, last_sent: float) -> None:
         """Go on as MASTER where a worker that died left off; the addresses are there already."""
@@ -232,6 +237,7 @@ class VirtualRouter:
         self._arm_advert(last_sent)
         self.master, self.master_priority = self.source, self.priority
         self._settle_in(now, State.MASTER, "resumed after the worker's restart", "Resuming MASTER STATE")
+        self.since = last_sent
         self.holding.adopt(now)
 
     # ------------------------------------------------------------------------------------------------- adverts
@@ -265,8 +271,9 @@ class VirtualRouter:
             self.holding.renew(now)
             return
         self.last_sent = self.sent_before
-        silent = now - max(self.last_sent, self.since)
-        if silent > self.patience - self.settings.advert_int:
+        if self.last_sent < self.since:
+            self._step_down(now, f"the first advert could not be sent ({why})", self.settings.advert_int)
+        elif now - self.last_sent > self.patience - self.settings.advert_int:
             self.log(Level.ERROR, f"adverts cannot be sent ({why}): another router may be master by now")
             self.suspicious = True
             self._step_down(now, f"adverts cannot be sent ({why})", self.down_interval)
@@ -409,6 +416,18 @@ class VirtualRouter:
             self.holding.claim(now)
         self.holding.tell_after(NotifyChange("INSTANCE", self.name, "MASTER_RX_LOWER_PRI", self.priority))
 
+    def outcount(self, priority: int, source: IPAddress) -> None:
+        """An advert was refused by AH because its sequence was not above ours.
+
+        Two masters that send at the same time count in step, and each refuses the other for ever. The better one,
+        going by what the packet says, counts on by one: then the other hears it. Once for each advert of ours.
+        """
+        if self.state is not State.MASTER or self.source is None or self.outcounted == self.last_sent:
+            return
+        if (priority, source.packed) < (self.priority, self.source.packed):
+            self.outcounted = self.last_sent
+            self.memory.skip_ah_sequence()
+
     def _meet_twin(self, advert: Advert, now: float, at: float) -> None:
         self.counters["twin_seen"] += 1
         if self.counters["twin_seen"] == 1:
@@ -490,7 +509,7 @@ class VirtualRouter:
         elif faults:
             self.why = ", ".join(sorted(faults))
             self.out.append(Changed(self.name, self.state))
-        elif self.owner and not self.standby:
+        elif self._at_once:
             self._become_master(now, "owner of the addresses; the fault is over")
         else:
             self._enter_backup(now, "the fault is over")

@@ -112,11 +112,13 @@ def test_a_second_daemon_says_who_runs(scene: Scene) -> None:
 
 
 def test_a_reload_without_change_disturbs_nothing(scene: Scene) -> None:
-    daemon = running_master(scene)
+    one_burst = "garp_master_delay 0"
+    daemon = running_master(scene, one_burst)
+    wait_until(lambda: len(scene.sniffer.announcements("a")) >= 5, PATIENCE, "the burst is over")
     since = time.time()
     before = moves(scene)
-    reconfigure(daemon, V3.config("a", 150))
-    wait_until(lambda: len(scene.sniffer.adverts("a", time.time() - 5)) > 5, PATIENCE)
+    reconfigure(daemon, V3.config("a", 150, one_burst))
+    wait_until(lambda: len(scene.sniffer.adverts("a", since)) > 5, PATIENCE)
     time_of = [frame.at for frame in scene.sniffer.adverts("a", since)]
     assert all(b - a < 0.35 for a, b in itertools.pairwise(time_of)), "adverts kept their beat"
     assert not scene.sniffer.adverts("a", since, priority=0)

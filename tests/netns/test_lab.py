@@ -132,3 +132,44 @@ def test_the_demo_holds_what_it_promises(request: pytest.FixtureRequest) -> None
         assert done.returncode == 0, done.stdout + done.stderr
     else:  # keepalived leaves the address where it was
         assert "both held it for" in done.stdout
+
+
+def test_while_apt_works_a_policy_keeps_services_asleep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(groundwork, "POLICY", policy)
+    with groundwork.services_kept_asleep():
+        assert subprocess.run([policy]).returncode == 101
+    assert not policy.exists()
+
+
+def test_the_machines_own_policy_comes_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("its own")
+    monkeypatch.setattr(groundwork, "POLICY", policy)
+    with pytest.raises(KeyboardInterrupt), groundwork.services_kept_asleep():
+        raise KeyboardInterrupt
+    assert policy.read_text() == "its own"
+    assert list(tmp_path.iterdir()) == [policy]
+
+
+def test_who_is_not_root_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groundwork.os, "geteuid", lambda: 1000)
+    with pytest.raises(SystemExit, match="apt-get install no-such-package"):
+        groundwork.prepare(LAB / "requirements.txt", needed={"no-such-program": "no-such-package", "sh": "dash"})
+
+
+def test_root_has_it_installed_and_a_wish_that_fails_is_only_named(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = tmp_path / "calls"
+    fake = tmp_path / "apt-get"
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {record}\nexit 1\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{groundwork.os.environ['PATH']}")
+    monkeypatch.setattr(groundwork.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(groundwork, "POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(groundwork, "_make_venv", lambda: None)
+    monkeypatch.setattr(groundwork, "_install", lambda requirements: None)
+    groundwork.prepare(LAB / "requirements.txt", needed={}, wished={"no-such-program": "no-such-package"})
+    install = "install -y -qq --no-install-recommends no-such-package"
+    assert record.read_text().splitlines() == [install, "update -qq", install]
+    assert "Not installed: no-such-package" in capsys.readouterr().err

@@ -325,6 +325,25 @@ def test_a_master_whose_adverts_are_refused_for_too_long_steps_down() -> None:
     assert s.renewed() == [], "an advert that did not leave renews no lease"
 
 
+def test_a_router_whose_first_advert_is_refused_takes_no_address() -> None:
+    """Somebody else may be MASTER whom it preempts: nobody would know."""
+    s = Stage(instance(priority=150), lane=0.001)
+    s.refusing["V"] = EACCES
+    s.until(8.3)
+    assert s.state is BACKUP and s.touched == []
+    assert [at for at, _ in s.sent()] == [pytest.approx(DOWN_150 + n, abs=1e-5) for n in range(5)]
+    del s.refusing["V"]
+    s.until(8.5)
+    assert s.state is MASTER and s.has()
+
+
+def test_a_resumed_master_may_have_its_first_advert_refused() -> None:
+    s = Stage(instance(), marks={"V": Mark(99.5, {})}, start=100.0)
+    s.refusing["V"] = ENOBUFS
+    s.until(100.55)
+    assert s.state is MASTER and len(s.sent()) == 1
+
+
 def test_a_refused_advert_is_tried_again_soon() -> None:
     s = master()
     s.refusing["V"] = ENOBUFS
