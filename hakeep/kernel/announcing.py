@@ -6,6 +6,7 @@ moment. The ears are open only while addresses are being handed over.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
@@ -44,6 +45,13 @@ class Announcements:
                 frames.append((link.index, self._frame(virtual, link.mac)))
         return len(self._sender.send_many(frames))
 
+    def prepare(self, addresses: Iterable[VirtualAddress], links: Mapping[str, Link]) -> None:
+        """Make the frames for these now, so that a takeover need not."""
+        for virtual in addresses:
+            link = links.get(virtual.address.interface)
+            if link is not None:
+                self._frame(virtual, link.mac)
+
     def forget(self) -> None:
         """A link has changed: make frames anew."""
         self._frames.clear()
@@ -69,8 +77,9 @@ class Announcements:
             routers.discard(router)
             if not routers and name not in wanted:
                 self._unwatch(ear.fileno())
-                ear.close()
                 del self._ears[name]
+                # The kernel lets a packet socket go only when no CPU can still be using it: some ten milliseconds.
+                threading.Thread(target=ear.close, daemon=True).start()
         for name in wanted:
             if name not in self._ears:
                 try:

@@ -62,8 +62,9 @@ class Engine:
         addresses: Iterable[Address] = (),
         hold_until: float = 0.0,
         marks: Mapping[str, Mark] | None = None,
+        out: list[m.Effect] | None = None,
     ) -> None:
-        self.out: list[m.Effect] = []
+        self.out: list[m.Effect] = [] if out is None else out
         self.host = Host()
         self.announcer = Announcer(settings.globals.garp_limits)
         self.routers: dict[str, VirtualRouter] = {}
@@ -96,6 +97,12 @@ class Engine:
             return 0.0
         first = self._heap[0][0] if self._heap else NEVER
         return min(first, self.announcer.deadline)
+
+    @property
+    def takes_over_next(self) -> bool:
+        """True when the next deadline may make a BACKUP MASTER: the one moment when a tenth of a millisecond counts."""
+        router = self.routers.get(self._heap[0][1]) if self._heap else None
+        return router is not None and router.state is m.State.BACKUP
 
     def step(self, now: float, event: m.Event) -> list[m.Effect]:
         """Tell the engine a fact; it answers with orders, to be carried out in this order."""

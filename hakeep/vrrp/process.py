@@ -45,6 +45,7 @@ from hakeep.vrrp import fence
 from hakeep.vrrp import messages as m
 from hakeep.vrrp import wanted as wanted_
 from hakeep.vrrp.engine import Engine, Mark
+from hakeep.vrrp.router import VirtualRouter
 from hakeep.vrrp.timers import NEVER
 from hakeep.worker import Line, Log, SharedPage, name_check
 
@@ -53,6 +54,12 @@ PACKETS = 64
 
 #: Seconds without news after which the worker turns all the same, to show that it is alive.
 HEARTBEAT = 0.5
+
+#: Addresses of a router for which messages and frames are made beforehand.
+PREPARED = 1000
+
+#: Seconds before a takeover at which to be awake.
+EARLY = 0.0004
 
 #: Seconds of turning without a pause for the other tasks, scripts and nftables: a pause costs as much as a turn.
 BREATH = 0.005
@@ -65,6 +72,39 @@ SCRIPTS = 1.0
 
 #: Snapshots go up at most this often.
 SNAPSHOT_GAP = 0.2
+
+
+class Outbox(list[m.Effect]):
+    """Where the engine puts its orders. An advert leaves the moment it is ordered, before the rest of the step is
+    thought through: to take a thousand addresses is a millisecond of work, and backups are waiting.
+
+    Only an order to open sockets may stand before it, then it waits for its turn in `VrrpProcess._perform`.
+    """
+
+    def __init__(self, send: Callable[[m.Advertise], int]) -> None:
+        super().__init__()
+        self._send = send
+        self._results: dict[int, int] = {}
+        self._ready: dict[int, int] = {}
+        self._sockets_first = False
+
+    def append(self, effect: m.Effect) -> None:
+        kind = type(effect)
+        if kind is m.Advertise and not self._sockets_first:
+            self._results[len(self)] = self._send(effect)  # type: ignore[arg-type]
+        elif kind is m.Rebind:
+            self._sockets_first = True
+        super().append(effect)
+
+    def clear(self) -> None:
+        self._ready, self._results = self._results, {}
+        self._sockets_first = False
+        super().clear()
+
+    def pick_up(self) -> dict[int, int]:
+        """The adverts among the orders of the last step that are out already, by position, with their errno or 0."""
+        ready, self._ready = self._ready, {}
+        return ready
 
 
 class VrrpProcess:
@@ -107,6 +147,7 @@ class VrrpProcess:
         self.made: set[str] = set()
         self.virtual_links = links.VirtualLinks(self.links_netlink, self.sysctls)
         self.wire = wire_lane.WireLane(self._watch_ear, self._unwatch_ear, inherited)
+        self.outbox = Outbox(self._send)
         self.notifier = Notifier(settings.globals, log)
         self.filter_lane = FilterLane(log, self._filter_done)
         self.nft_monitor: NftMonitor | None = None
@@ -139,7 +180,7 @@ class VrrpProcess:
         self.wire.all_vrids = self.settings.globals.log_unknown_vrids
         self.engine = Engine(
             self.settings, now, links=host.links, addresses=host.addresses, hold_until=self._hold_until(now),
-            marks=marks,
+            marks=marks, out=self.outbox,
         )
         for fd, reader in (
             (self.timer.fileno(), self._timer_fired),
@@ -232,7 +273,8 @@ class VrrpProcess:
         soon = now + (0.01 if self.line.waiting else HEARTBEAT)
         if not self.writer.idle:
             soon = min(soon, self.netlink_at)
-        return min(self.engine.deadline, self.snapshot_at, soon)
+        early = EARLY if self.engine.takes_over_next else 0.0
+        return min(self.engine.deadline - early, self.snapshot_at, soon)
 
     def _busy(self) -> bool:
         now = time.monotonic()
@@ -246,13 +288,14 @@ class VrrpProcess:
         if asleep > self.asleep + 0.02:
             self._step(m.Woken(asleep - self.asleep))
         self.asleep = asleep
-        for fd, _ in self.epoll.poll(0, PACKETS):
-            reader = self.readers.get(fd)
-            if reader is not None:
-                reader()
+        self._read(self.epoll.poll(0, PACKETS))
+        if self.engine.takes_over_next:
+            self._await_takeover()
         if self.engine.deadline <= time.monotonic():
             self._step(m.Ticked())
         self._kernel_lane()
+        if self.engine.deadline <= time.monotonic():  # announcements of what the kernel has just acknowledged
+            self._step(m.Ticked())
         if self.filter_stale:
             self._want_filter()
         self.line.flush()
@@ -260,6 +303,18 @@ class VrrpProcess:
         if now >= self.snapshot_at:
             self._send_snapshot(now)
         self.wire.calm_down(now)
+
+    def _read(self, ready: list[tuple[int, int]]) -> None:
+        for fd, _ in ready:
+            reader = self.readers.get(fd)
+            if reader is not None:
+                reader()
+
+    def _await_takeover(self) -> None:
+        """Be awake when a takeover is due: waking up takes longer than all the rest of it. The timer woke us a little
+        early, and an advert that comes in just now still counts."""
+        while self.engine.deadline - EARLY <= time.monotonic() < self.engine.deadline:
+            self._read(self.epoll.poll(0, PACKETS))
 
     def _step(self, event: m.Event) -> None:
         now = time.monotonic()
@@ -279,11 +334,17 @@ class VrrpProcess:
 
     # ------------------------------------------------------------------------------------------------- effects
 
+    def _send(self, effect: m.Advertise) -> int:
+        return self.wire.advertise(effect.router, effect.priority)
+
     def _perform(self, effects: list[m.Effect], now: float) -> None:
         failed: dict[str, int] = {}
-        for effect in effects:
+        sent = self.outbox.pick_up()
+        for position, effect in enumerate(effects):
             if isinstance(effect, m.Advertise):
-                errno = self.wire.advertise(effect.router, effect.priority)
+                errno = sent.get(position)
+                if errno is None:
+                    errno = self._send(effect)
                 if errno:
                     failed[effect.router] = errno
                 self._note(effect.router)
@@ -319,10 +380,20 @@ class VrrpProcess:
         else:
             try:
                 self.wire.bind(router, effect.source)
+                self._prepare(router)
             except (OSError, ValueError) as error:
                 self.log(m.Level.ERROR, f"({effect.router}) cannot open sockets: {error}")
         self.sockets_changed = True
         self.filter_stale = True
+
+    def _prepare(self, router: VirtualRouter) -> None:
+        """Make now what a takeover would have to make first: messages and frames of the addresses."""
+        addresses = router.holding.addresses[:PREPARED]
+        self.announcements.prepare(addresses, self.engine.host.links)
+        for virtual in addresses:
+            index = self.monitor.index_of(virtual.address.interface)
+            if index is not None:
+                self.encoder.add(virtual.address, index)
 
     def _notify(self, effect: m.NotifyChange) -> None:
         router = self.engine.routers.get(effect.name)

@@ -71,6 +71,14 @@ class Transmitter:
         """True when AH has no sequence number left: no advert goes out until this router has left MASTER."""
         return self._ah is not None and self._ah.exhausted
 
+    def prepare(self, priority: int) -> None:
+        """Encode the adverts of this priority now, so that the first one need not wait for it."""
+        self._pdu(priority)
+        if self._ah is None and self._hmac is None:
+            key = priority, self._memory.old_unicast_checksum
+            if key not in self._halves:
+                self._prepare(key)
+
     def packets(self, priority: int, wall: float) -> list[tuple[str, bytes]]:
         """One advert: the destination as text and the bytes to send there, for each destination.
 
