@@ -78,6 +78,7 @@ class Log:
             return False
 
     def _send(self, level: int, text: str) -> bool:
+        """To syslog. False when it does not keep up; where there is none, nothing is lost that anybody wanted."""
         assert self._facility is not None
         packet = f"<{self._facility * 8 + level}>{self.ident}[{os.getpid()}]: {text}".encode(errors="replace")
         for _ in range(2):
@@ -90,13 +91,13 @@ class Log:
                 self._syslog.send(packet[:8000])
             except BlockingIOError:
                 return False
-            except OSError:  # syslog was restarted: its socket is a new one
+            except OSError:  # there is none, or it was restarted and its socket is a new one
                 if self._syslog is not None:
                     self._syslog.close()
                 self._syslog = None
             else:
                 return True
-        return False
+        return True
 
 
 def _reopen(fd: int) -> int:

@@ -27,6 +27,9 @@ PYTHON = VENV / "bin" / "python"
 POLICY = Path("/usr/sbin/policy-rc.d")
 OLDEST_PYTHON = (3, 11)
 
+#: What the lab is made of, program by program, and the Debian package of each.
+LAB_TOOLS = {"ip": "iproute2", "nft": "nftables", "nsenter": "util-linux", "mount": "mount", "hostname": "hostname"}
+
 #: Where root's programs lie, also when the user's PATH does not say so.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -55,13 +55,15 @@ def network_namespace(path: str | Path) -> Iterator[None]:
 
 
 def _unshare() -> None:
+    """New namespaces for us; with a user namespace when it takes one: for users, and for root in a container."""
     uid, gid = os.geteuid(), os.getegid()
     flags = CLONE_NEWUTS | CLONE_NEWPID | CLONE_NEWNET
-    _check(_libc.unshare(flags if uid == 0 else flags | CLONE_NEWUSER), "unshare")
-    if uid:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    if uid == 0 and _libc.unshare(flags) == 0:
+        return
+    _check(_libc.unshare(flags | CLONE_NEWUSER), "unshare")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 
 
 def _furnish() -> None:
@@ -108,7 +110,8 @@ def enter(tell_first: Callable[[int], None] = lambda pid: None) -> None:
 
 def joining(first: int) -> list[str]:
     """The beginning of a command line: what follows it runs in the world whose first process is `first`."""
-    user = ["--user", "--preserve-credentials"] if os.geteuid() else []
+    same = Path("/proc/self/ns/user").stat().st_ino == Path(f"/proc/{first}/ns/user").stat().st_ino
+    user = [] if same else ["--user", "--preserve-credentials"]
     return ["nsenter", f"--target={first}", *user, "--mount", "--net", "--pid", "--uts", f"--wd={Path.cwd()}", "--"]
 
 

@@ -30,7 +30,7 @@ def why_not(item: pytest.Item) -> str | None:
     """The reason why a test that needs namespaces cannot run here."""
     if os.geteuid() != 0:
         return "needs root, or a user namespace: start it by ./tests/run"
-    lacking = groundwork.missing_packages({"ip": "iproute2", "nft": "nftables", "nsenter": "util-linux"})
+    lacking = groundwork.missing_packages(groundwork.LAB_TOOLS)
     if lacking:
         return f"not installed: {', '.join(lacking)}"
     return world.refusal()

@@ -223,6 +223,12 @@ def _load(arguments: Arguments, *, judge_host: bool) -> Loaded:
     )
 
 
+def _configured_namespace(arguments: Arguments) -> str:
+    """net_namespace: it must be entered before the interfaces that the configuration names can be judged."""
+    loaded = _load(arguments, judge_host=False)
+    return loaded.settings.globals.net_namespace if loaded.settings is not None else ""
+
+
 def _test(arguments: Arguments) -> int:
     """-t: say what is wrong and exit with keepalived's status."""
     from hakeep.config.render import render
@@ -295,11 +301,12 @@ def _serve(arguments: Arguments) -> int:
         "hakeepd", console="log-console" in arguments or not foreground, facility=_facility(arguments),
         detail="log-detail" in arguments,
     )
-    if "namespace" in arguments:
+    namespace = arguments.get("namespace") or _configured_namespace(arguments)
+    if namespace:
         try:
-            netns.enter(arguments.get("namespace"))
+            netns.enter(namespace)
         except (OSError, ValueError) as error:
-            return _fail(log, f"cannot enter network namespace {arguments.get('namespace')}: {error}", 1)
+            return _fail(log, f"cannot enter network namespace {namespace}: {error}", 1)
     missing = sched.missing_capabilities()
     if missing:
         return _fail(log, f"not permitted: {'; '.join(missing)} (run as root)", 4)
@@ -308,11 +315,6 @@ def _serve(arguments: Arguments) -> int:
         log(level, text)
     if settings is None:
         return _fail(log, f"{config_path(arguments)} cannot be used: not starting", status)
-    if settings.globals.net_namespace and "namespace" not in arguments:
-        try:
-            netns.enter(settings.globals.net_namespace)
-        except (OSError, ValueError) as error:
-            return _fail(log, f"cannot enter network namespace {settings.globals.net_namespace}: {error}", 1)
     os.umask(_umask(arguments, settings))
     options = _options(arguments, settings)
     try:

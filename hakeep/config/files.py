@@ -140,9 +140,11 @@ def this_host() -> Host:
     """The facts of the machine we are on, as they are now."""
     import grp
     import pwd
+    import socket
 
     try:
-        interfaces = frozenset(os.listdir("/sys/class/net"))  # noqa: PTH208
+        # Not /sys/class/net: that shows the namespace it was mounted in, which need not be the one we are in.
+        interfaces: frozenset[str] | None = frozenset(name for _, name in socket.if_nameindex())
     except OSError:
         interfaces = None
     return Host(

@@ -63,16 +63,18 @@ class Queue:
             self.first.clear()
             self.again.clear()
 
-    @property
-    def deadline(self) -> float:
+    def deadline(self, repeats: bool = True) -> float:
         """When `take` is due: at once where nothing limits the rate."""
-        return self.free_at if self.waiting else NEVER
+        return self.free_at if self.first or (repeats and self.again) else NEVER
 
-    def take(self, now: float, most: int = BATCH) -> list[Wish]:
+    def take(self, now: float, most: int = BATCH, repeats: bool = True) -> list[Wish]:
         """What may go out now; at most `most`, and with a rate limit one frame."""
         taken: list[Wish] = []
-        while self.waiting and now >= self.free_at and len(taken) < most:
-            wish = (self.first or self.again).popleft()
+        while now >= self.free_at and len(taken) < most:
+            line = self.first or (self.again if repeats else None)
+            if not line:
+                break
+            wish = line.popleft()
             if not wish.left:
                 continue
             wish.left -= 1
@@ -102,6 +104,19 @@ class Announcer:
         self.by_interface: dict[str, Queue] = {}
         self.by_router: dict[str, set[Queue]] = {}
         self.deadline = NEVER
+        self._busy: set[str] = set()
+
+    def wait_for(self, router: str, unsettled: bool) -> None:
+        """While a router's addresses are on their way to the kernel, nothing is announced twice: first everybody's
+        first announcement."""
+        if unsettled:
+            self._busy.add(router)
+        elif router in self._busy:
+            self._busy.remove(router)
+            self._reckon()
+
+    def _reckon(self) -> None:
+        self.deadline = min((queue.deadline(not self._busy) for queue in self.queues), default=NEVER)
 
     def configure(self, limits: tuple[GarpLimit, ...]) -> None:
         """Take new rate limits. What waits is asked for again under the new ones."""
@@ -138,14 +153,14 @@ class Announcer:
         effects: list[Announce] = []
         room = BATCH
         for _ in range(len(self.queues)):
-            taken = self.queues[0].take(now, room)
+            taken = self.queues[0].take(now, room, not self._busy)
             for router, run in groupby(taken, key=lambda wish: wish.router):
                 effects.append(Announce(router, tuple([wish.address for wish in run])))
             room -= len(taken)
             self.queues.rotate(-1)  # the next batch begins with another queue
             if not room:
                 break
-        self.deadline = min((queue.deadline for queue in self.queues), default=NEVER)
+        self._reckon()
         return effects
 
     def _queue(self, interface: str) -> Queue:

@@ -161,6 +161,7 @@ class Holding:
         """Find out anew what the kernel still has to do."""
         missing = {key for key in self.held if key not in self.have}
         self.unsettled = missing | {v.address.key for v in self.addresses if self._lingers(v.address.key)}
+        self.announcer.wait_for(self.name, bool(missing))
 
     @property
     def lingering(self) -> bool:
@@ -337,6 +338,7 @@ class Holding:
         self.announcer.forget(self.name)
         self.side.clear()
         self.unsettled.clear()
+        self.announcer.wait_for(self.name, False)
         self._flush()
 
     def _stop_leaving(self) -> None:
@@ -368,6 +370,8 @@ class Holding:
         return not self.leaving and not self.unsettled
 
     def _flush(self) -> None:
+        if not self.unsettled:
+            self.announcer.wait_for(self.name, False)
         if self._untold and self.settled:
             self.tell_all()
 

@@ -296,13 +296,19 @@ class VrrpProcess:
         self._kernel_lane()
         if self.engine.deadline <= time.monotonic():  # announcements of what the kernel has just acknowledged
             self._step(m.Ticked())
-        if self.filter_stale:
-            self._want_filter()
         self.line.flush()
         now = time.monotonic()
+        self.wire.calm_down(now)
+        if self.writer.idle and not self.dirty:
+            self._afterwards(now)
+
+    def _afterwards(self, now: float) -> None:
+        """What can wait until addresses are where they belong. The fence can: an advert has just left, and before it
+        could close the next ones are due."""
+        if self.filter_stale:
+            self._want_filter()
         if now >= self.snapshot_at:
             self._send_snapshot(now)
-        self.wire.calm_down(now)
 
     def _read(self, ready: list[tuple[int, int]]) -> None:
         for fd, _ in ready:

@@ -402,8 +402,6 @@ class VirtualRouter:
     def _force_election(self, advert: Advert, now: float, at: float) -> None:
         """Somebody worse believes to be MASTER and has announced our addresses: claim them back."""
         self.holding.heal(now)
-        if self.settings.auth_type == "AH":
-            self.memory.skip_ah_sequence()
         if now - self.answered < min(ANSWER_GAP, self.settings.advert_int / 2):
             return
         self.answered = now
@@ -411,6 +409,8 @@ class VirtualRouter:
         if self.settings.lower_prio_no_advert:
             self.log(Level.INFO, what, detail=True)
         else:
+            if self.settings.auth_type == "AH":
+                self.memory.skip_ah_sequence()
             self._advertise_at_once(now)
             self.log(Level.NOTICE, f"{what}, forcing new election")
             self.holding.claim(now)

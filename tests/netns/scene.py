@@ -27,7 +27,7 @@ PLAN = topology.parse("scene", {
 
 @dataclass(frozen=True)
 class Way:
-    """One way to run VRRP. `extra` goes into vrrp_instance, with {me} and {peer} for the hosts' numbers."""
+    """One way to run VRRP. `extra` goes into vrrp_instance by str.format, with {me} and {peer} for hosts' numbers."""
 
     version: int
     interval: float
@@ -37,7 +37,7 @@ class Way:
     auth: str = ""
     source: str = "192.0.2."
 
-    def config(self, host: str, priority: int, more: str = "", interval: float | None = None) -> str:
+    def config(self, host: str, priority: int, more: str = "") -> str:
         """The configuration of that host."""
         numbers = {"me": NUMBERS[host], "peer": NUMBERS["b" if host == "a" else "a"]}
         return f"""
@@ -49,8 +49,8 @@ vrrp_instance web {{
     interface eth0
     virtual_router_id {VRID}
     priority {priority}
-    advert_int {interval or self.interval:g}
-    {self.extra.format_map(_Numbers(numbers))}
+    advert_int {self.interval:g}
+    {self.extra.format(**numbers)}
     {more}
     virtual_ipaddress {{
         {chr(10).join(self.vips)}
@@ -62,20 +62,9 @@ vrrp_instance web {{
         """Skew_Time in seconds."""
         return (256 - priority) / 256 * (self.interval if self.version == 3 else 1.0)
 
-    def down_interval(self, priority: int, interval: float | None = None) -> float:
-        """Master_Down_Interval in seconds, with the interval of the master when it differs."""
-        learned = interval or self.interval
-        return 3 * learned + (256 - priority) / 256 * (learned if self.version == 3 else 1.0)
-
-    @property
-    def vip(self) -> str:
-        """The address that the tests look at."""
-        return self.vips[-1]
-
-
-class _Numbers(dict):
-    def __missing__(self, key: str) -> str:
-        return "{" + key + "}"
+    def down_interval(self, priority: int) -> float:
+        """Master_Down_Interval in seconds."""
+        return 3 * self.interval + self.skew(priority)
 
 
 V2 = Way(version=2, interval=1)

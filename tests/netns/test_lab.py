@@ -86,7 +86,11 @@ def test_every_topology_serves_its_client(request: pytest.FixtureRequest, name: 
     ask = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=1).read().decode().strip())"
     with Network(topology.load(name), shlex.split(request.config.getoption("--daemon"))) as network:
         network.start_all()
-        wait_until(lambda: network["a"].holds(address), 12, "the best one is master")
+        try:
+            wait_until(lambda: network["a"].holds(address), 12, "the best one is master")
+        except TimeoutError as error:
+            error.add_note(network.daemons["a", "vrrp"].log())
+            raise
         client = network["client"]
         # beside FRR it was perhaps FRR that was there first: then the first answers are its host's
         wait_until(lambda: client.run(sys.executable, "-c", ask, page, check=False).strip() == "a", 10, "a answers")
