@@ -113,7 +113,8 @@ class Announcer:
             self._busy.add(router)
         elif router in self._busy:
             self._busy.remove(router)
-            self._reckon()
+            if not self._busy:
+                self._reckon()
 
     def _reckon(self) -> None:
         self.deadline = min((queue.deadline(not self._busy) for queue in self.queues), default=NEVER)

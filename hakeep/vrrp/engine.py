@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from errno import EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, ENODEV, ENXIO, errorcode
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -95,14 +95,34 @@ class Engine:
         """When `Ticked` is due, in monotonic seconds; inf when nothing is."""
         if self._departing and any(router.finished for router in self._departing):
             return 0.0
-        first = self._heap[0][0] if self._heap else NEVER
-        return min(first, self.announcer.deadline)
+        return min(self._next_timer(), self.announcer.deadline)
+
+    def _next_timer(self) -> float:
+        """The first entry of the heap, once those that are out of date have been put where they belong."""
+        heap = self._heap
+        while heap:
+            at, name = heap[0]
+            if self._scheduled.get(name) != at:
+                heappop(heap)  # of a router that is gone, or that has an earlier entry
+                continue
+            deadline = self.routers[name].deadline
+            if deadline <= at:
+                return at
+            self._scheduled[name] = deadline
+            if deadline == NEVER:
+                heappop(heap)
+            else:
+                heapreplace(heap, (deadline, name))
+        return NEVER
 
     @property
     def takes_over_next(self) -> bool:
         """True when the next deadline may make a BACKUP MASTER: the one moment when a tenth of a millisecond counts."""
-        router = self.routers.get(self._heap[0][1]) if self._heap else None
-        return router is not None and router.state is m.State.BACKUP
+        heap = self._heap
+        if not heap:
+            return False
+        router = self.routers.get(heap[0][1])
+        return router is not None and router.state is m.State.BACKUP and router.deadline <= heap[0][0]
 
     def step(self, now: float, event: m.Event) -> list[m.Effect]:
         """Tell the engine a fact; it answers with orders, to be carried out in this order."""
@@ -438,10 +458,7 @@ class Engine:
         for key, names in owners.items():
             for name in names:
                 self._keys.setdefault(name, []).append(key)
-        self._shared.clear()
-        self._shared.update({
-            key: [router.holding for router in self._naming(key)] for key, names in owners.items() if len(names) > 1
-        })
+        self._share()
         self.host.name(owners)
         for key, address in self.host.have.items():
             name = owners[key][0]
@@ -449,6 +466,12 @@ class Engine:
                 self._logged[name, str(key)] = 0.0
                 what = f"{address.ip}/{address.prefix} on {address.interface} is there already and not from us"
                 self.out.append(m.Log(m.Level.WARNING, f"({name}) {what}: it is used, and never removed"))
+
+    def _share(self) -> None:
+        self._shared.clear()
+        for key, names in self._owners.items():
+            if len(names) > 1:
+                self._shared[key] = [router.holding for router in self._naming(key)]
 
     def _index(self) -> None:
         self._by_wire = {}

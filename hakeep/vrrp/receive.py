@@ -117,6 +117,8 @@ class Receiver:
         self._count = len(advertised(settings))
         self._last_advert: Advert | None = None
         self._last_seen: tuple[object, ...] = ()
+        self._last_refused: tuple[object, ...] = ()
+        self._last_refusal = Discard("", "")
 
     def repeat_of_last(self, received: Received) -> Advert | None:
         """What the last accepted packet said, if this one is equal to it in all but IPv4 identification and checksum.
@@ -137,8 +139,22 @@ class Receiver:
     def check(self, received: Received, *, current_master: IPAddress | None) -> Advert | Discard:
         """All checks, in order: the advert, or why it is none. Never raises, whatever the bytes.
 
-        `current_master` is the router that skip_check_adv_addr spares the comparison of addresses.
+        `current_master` is the router that skip_check_adv_addr spares the comparison of addresses. A bad packet that
+        is sent over and over, as in a flood, is judged once: its bytes are as bad the second time.
         """
+        if self._ah is not None or self._hmac is not None:
+            return self._judge(received, current_master)
+        signature = self._signature(received)
+        if signature == self._last_refused:
+            return self._last_refusal
+        verdict = self._judge(received, current_master)
+        if isinstance(verdict, Discard):
+            self._last_refused, self._last_refusal = signature, verdict
+        else:
+            self._last_refused = ()
+        return verdict
+
+    def _judge(self, received: Received, current_master: IPAddress | None) -> Advert | Discard:
         try:
             packet = self._open(received)
         except Malformed as problem:

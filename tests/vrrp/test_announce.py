@@ -58,6 +58,19 @@ def test_a_thousand_addresses_are_all_announced_before_any_is_repeated() -> None
     assert len(rest) == 5000 - BATCH
 
 
+def test_nothing_is_repeated_while_anybody_waits_for_its_addresses() -> None:
+    announcer = Announcer()
+    announcer.wait_for("V", True)
+    announcer.ask("V", (A,), 3)
+    announcer.ask("W", (C,), 2)
+    assert ips(announcer) == ["10.9.0.1", "10.9.0.3"]
+    announcer.ask("V", (B,), 3)
+    assert ips(announcer) == ["10.9.0.2"]
+    announcer.wait_for("V", False)
+    announcer.wait_for("V", False)
+    assert Counter(ips(announcer)) == {"10.9.0.1": 2, "10.9.0.2": 2, "10.9.0.3": 1}
+
+
 def test_a_batch_is_for_all_interfaces_together_and_they_take_turns() -> None:
     announcer = Announcer()
     announcer.ask("V", [vip(f"10.0.{n}.1", "eth0") for n in range(200)], 5)

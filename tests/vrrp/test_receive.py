@@ -679,3 +679,25 @@ def test_the_counters() -> None:
         "auth_ext_unknown_key", "auth_ext_invalid_hmac", "auth_ext_stale", "auth_ext_replay", "pri_zero_rcvd",
     }  # fmt: skip
     assert of_keepalived < set(COUNTERS)
+
+
+@given(st.integers(0, 8 * 40 - 1))
+def test_a_refusal_is_remembered_for_those_bytes_alone(bit: int) -> None:
+    """A flood of the same bad packet is judged once; what differs in one bit is judged by itself."""
+    bad = replace(TO_V2, checksum_error=1).received()
+    receiver = Receiver(V2, AuthMemory())
+    first = receiver.check(bad, current_master=None)
+    assert isinstance(first, Discard)
+    assert receiver.check(bad, current_master=None) is first
+    data = bytearray(bad.data)
+    data[bit // 8] ^= 0x80 >> bit % 8
+    other = bad._replace(data=bytes(data), hop_limit=data[8], source=bytes(data[12:16]), destination=bytes(data[16:20]))
+    assert receiver.check(other, current_master=None) == Receiver(V2, AuthMemory()).check(other, current_master=None)
+
+
+def test_a_refusal_is_not_remembered_where_the_same_bytes_may_become_good() -> None:
+    """A signed packet that is stale now may be fresh when the clock has been set."""
+    receiver = Receiver(SIGNED, AuthMemory())
+    late = TO_SIGNED.received()._replace(wall=WALL + 10_000)
+    assert isinstance(receiver.check(late, current_master=None), Discard)
+    assert isinstance(receiver.check(TO_SIGNED.received(), current_master=None), Advert)
