@@ -45,6 +45,9 @@ DEATHS_MAX = 3
 #: How long a status request waits for the worker's fresh word.
 FRESH = 0.5
 
+#: How long a record request waits for the worker, which encodes ten thousand events; the tool waits a little longer.
+RECORDING = 2.5
+
 
 @dataclass
 class Options:
@@ -72,6 +75,7 @@ class Worker:
     born: float
     started: bool = False
     overdue: bool = False
+    recorded: bool = False
 
 
 class Supervisor:
@@ -100,6 +104,8 @@ class Supervisor:
         self.routers: tuple[RouterSnapshot, ...] = ()
         self.snapshot_at = 0.0
         self.waiting: list[tuple[float, Connection]] = []
+        self.recording: list[tuple[float, Connection]] = []
+        self.events_kept = 0
         self.errands = Errands(self._watch, self._unwatch, log)
         self.reload_again = False
         self.deaths: list[float] = []
@@ -152,7 +158,7 @@ class Supervisor:
 
     def _timeout(self) -> float:
         now = time.monotonic()
-        until = min(now + 1.0, self.respawn_at, self.release_at, *(at for at, _ in self.waiting))
+        until = min(now + 1.0, self.respawn_at, self.release_at, *(at for at, _ in (*self.waiting, *self.recording)))
         masters = self.guard.masters()
         if masters:
             until = min(until, now + self.guard.patience(masters) / 2)
@@ -276,7 +282,10 @@ class Supervisor:
             self.log(INFO, "Reload complete")
             self.manager.ready()
         elif do == "snapshot":
+            self.events_kept = int(body.get("recorder", 0))
             self._take_snapshot(body.get("routers", []))
+        elif do == "recorded":
+            self._recorded(body)
 
     def _keep_sockets(self, keys: list[str], fds: list[int]) -> None:
         for fd in self.sockets.values():
@@ -351,6 +360,10 @@ class Supervisor:
                 os.kill(worker.pid, signal.SIGKILL)
         else:
             self._release(f"the vrrp worker has not moved for {age:.2f} s")
+            if not worker.recorded:  # it may still be able to say what it was doing
+                worker.recorded = True
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGQUIT)
 
     def _release(self, why: str) -> None:
         if self.options.keep_addresses:
@@ -485,7 +498,7 @@ class Supervisor:
         return DaemonSnapshot(
             version=__version__, pid=os.getpid(), workers={"vrrp": self.worker.pid} if self.worker else {},
             started=self.started, config=self.options.config, instance=self.instance, routers=self.routers,
-            restarts=self.restarts, stale=stale,
+            recorder=self.events_kept, restarts=self.restarts, stale=stale,
         )
 
     def _ask_worker(self, order: dict[str, Any]) -> bool:
@@ -498,6 +511,16 @@ class Supervisor:
         for at, connection in [pair for pair in self.waiting if pair[0] <= now]:
             self.waiting.remove((at, connection))
             connection.send(protocol.encode_status(self.snapshot()))
+        for at, connection in [pair for pair in self.recording if pair[0] <= now]:
+            self.recording.remove((at, connection))
+            connection.send(protocol.encode_error("the vrrp worker is still writing its recording; see the log"))
+
+    def _recorded(self, body: dict[str, Any]) -> None:
+        path = str(body.get("path", ""))
+        answer = protocol.encode_ok(paths=[path]) if path else protocol.encode_error("the recording cannot be written")
+        asked, self.recording = self.recording, []
+        for _, connection in asked:
+            connection.send(answer)
 
     def _ask_dump(self, kind: str) -> None:
         self.pending_dumps.append(kind)
@@ -547,8 +570,10 @@ class Supervisor:
                 connection.send(protocol.encode_status(self.snapshot()))
         elif isinstance(request, protocol.Standby | protocol.Resume):
             connection.send(self._standby(request))
+        elif self._ask_worker({"do": "record"}):
+            self.recording.append((time.monotonic() + RECORDING, connection))
         else:
-            connection.send(protocol.encode_error("the recorder is not part of this build"))
+            connection.send(protocol.encode_error("the vrrp worker is dead; it left its recording if it could"))
 
     def _standby(self, request: protocol.Standby | protocol.Resume) -> bytes:
         known = [charge.name for charge in self.guard.watched]

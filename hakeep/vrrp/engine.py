@@ -17,7 +17,7 @@ from heapq import heappop, heappush, heapreplace
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from hakeep.config.settled import Garp, Notify, Settings, VrrpInstance
+from hakeep.config.settled import Garp, Notify, Settings, VirtualAddress, VrrpInstance
 from hakeep.objects.diff import Change, diff
 from hakeep.objects.rtnl import PROTO_KEEPALIVED, Address, AddressKey, IPAddress, Link
 from hakeep.vrrp import messages as m
@@ -215,7 +215,8 @@ class Engine:
             source = ip_address(packet.source)
             self._log_seldom(now, router.name, verdict.counter, f"discarding advert from {source}: {verdict.reason}")
             if verdict.counter == "auth_failure" and router.settings.auth_type == "AH":
-                router.outcount(data[start + 2], source)
+                router.outcount(data[start + 2], source, now)
+                self._touch(router)
             return
         router.hear(verdict, now, min(packet.at, now))  # a stamp of the future would put off the next election
         self._touch(router)
@@ -499,8 +500,18 @@ class Engine:
         """Let a router know what the host means for it."""
         if router.state in (m.State.STOP, m.State.DELETED):
             return
+        was_in_fault = router.state is m.State.FAULT
         router.source = self._rebind(router, router.settings, router.devices)
         router.set_faults(self.host.faults(router.settings, router.devices, router.source), now)
+        if was_in_fault and router.state is not m.State.FAULT:
+            self._announce_source(router)
+
+    def _announce_source(self, router: VirtualRouter) -> None:
+        """Unicast after a fault: let switches and peers know where our own address is, so that adverts arrive."""
+        where, source = router.devices.base, router.source
+        if router.settings.unicast and where and source is not None:
+            own = VirtualAddress(Address(where, source, source.max_prefixlen))
+            self.out.append(m.Announce(router.name, (own,)))
 
     def _rebind(self, router: VirtualRouter, settings: VrrpInstance, where: wanted.Devices) -> IPAddress | None:
         """Have its sockets opened anew if what they depend on has changed. Returns the source address."""

@@ -1,6 +1,6 @@
 """The vrrp worker: the one place where the engine meets trio and Linux.
 
-One task touches the engine. It waits for anything to become readable or for the engine's deadline (a timerfd, because
+One loop touches the engine. It waits for anything to become readable or for the engine's deadline (a timerfd, because
 `trio.sleep_until` is late by most of a millisecond), and then turns:
 
 1. take packets in, at most 64, because what others said comes before what our timers want;
@@ -18,15 +18,18 @@ import os
 import select
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import trio
+from outcome import Outcome
 
+from hakeep import recordings
 from hakeep.config.settled import Process, Settings
+from hakeep.errands import Errands
 from hakeep.kernel import links, sched, sysctl, wire_lane
 from hakeep.kernel.address_writer import AddressWriter
 from hakeep.kernel.announcing import Announcements
@@ -36,6 +39,7 @@ from hakeep.kernel.netlink import Netlink, Overrun
 from hakeep.kernel.nft import NftMonitor, Support
 from hakeep.kernel.rtnl import Encoder
 from hakeep.kernel.timer import Timer, suspended
+from hakeep.notify.launcher import calm_down
 from hakeep.notify.notifier import Notifier
 from hakeep.objects.diff import Replace
 from hakeep.objects.rtnl import Ipvlan, Macvlan
@@ -45,6 +49,7 @@ from hakeep.vrrp import fence
 from hakeep.vrrp import messages as m
 from hakeep.vrrp import wanted as wanted_
 from hakeep.vrrp.engine import Engine, Mark
+from hakeep.vrrp.recording import Recorder, encode
 from hakeep.vrrp.router import VirtualRouter
 from hakeep.vrrp.timers import NEVER
 from hakeep.worker import Line, Log, SharedPage, name_check
@@ -61,9 +66,6 @@ PREPARED = 1000
 #: Seconds before a takeover at which to be awake.
 EARLY = 0.0004
 
-#: Seconds of turning without a pause for the other tasks, scripts and nftables: a pause costs as much as a turn.
-BREATH = 0.005
-
 #: Seconds until address changes are tried again when netlink had no room.
 NETLINK_RETRY = 0.1
 
@@ -72,6 +74,9 @@ SCRIPTS = 1.0
 
 #: Snapshots go up at most this often.
 SNAPSHOT_GAP = 0.2
+
+#: What is caught while serving; a child of ours is not to catch it.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Outbox(list[m.Effect]):
@@ -149,12 +154,16 @@ class VrrpProcess:
         self.wire = wire_lane.WireLane(self._watch_ear, self._unwatch_ear, inherited)
         self.outbox = Outbox(self._send)
         self.notifier = Notifier(settings.globals, log)
+        self.errands = Errands(self._watch, self._unwatch, log)
         self.filter_lane = FilterLane(log, self._filter_done)
         self.nft_monitor: NftMonitor | None = None
         self.dirty: set[str] = set()
         self.unfenced: dict[str, str] = {}
         self.slots: dict[str, int] = {}
-        self.finished = False
+        self.finished = trio.Event()
+        self.outcome: Outcome[None] | None = None
+        self.guest_work: deque[Callable[[], object]] = deque()
+        self.guest_in, self.guest_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.snapshot_at = NEVER
         self.netlink_at = 0.0
         self.bounds: set[str] = set()
@@ -182,6 +191,7 @@ class VrrpProcess:
             self.settings, now, links=host.links, addresses=host.addresses, hold_until=self._hold_until(now),
             marks=marks, out=self.outbox,
         )
+        self.recorder = Recorder(self.engine)
         for fd, reader in (
             (self.timer.fileno(), self._timer_fired),
             (self.monitor.fileno(), self._monitor_readable),
@@ -248,26 +258,50 @@ class VrrpProcess:
 
     # ------------------------------------------------------------------------------------------------- the loop
 
-    async def run(self) -> None:
-        """Serve until stopped and finished."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    def run(self) -> None:
+        """Serve until stopped and finished. Raises what a task raised.
+
+        SIGQUIT has the flight recorder written, at once: a loop that does not turn any more is when it is wanted most.
+        """
+        signal.signal(signal.SIGQUIT, lambda *_: self.record("on SIGQUIT"))
+        for number in SIGNALS:
             signal.signal(number, self._on_signal)
+        self._watch(self.guest_in, self._guest_has_work)
+        trio.lowlevel.start_guest_run(
+            self._tasks, run_sync_soon_threadsafe=self._soon, done_callback=self._tasks_ended,
+            host_uses_signal_set_wakeup_fd=True,
+        )
+        while self.outcome is None:
+            self._turn()
+            if not self._busy():
+                self.timer.set(self._wake_at(time.monotonic()))
+                self._read(self.epoll.poll(None, PACKETS))
+        self.outcome.unwrap()
+
+    async def _tasks(self) -> None:
+        """What trio runs for us: scripts and nftables, and the winding up when the engine has finished."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.notifier.run)
             nursery.start_soon(self.filter_lane.run)
             self.line.send({"do": "started", "fds": self._tell_sockets()}, self._socket_fds())
-            while not self.finished:
-                began = time.monotonic()
-                self._turn()
-                while self._busy() and time.monotonic() - began < BREATH and not self.finished:
-                    self._turn()
-                if self._busy():
-                    await trio.lowlevel.checkpoint()
-                else:
-                    self.timer.set(self._wake_at(time.monotonic()))
-                    await trio.lowlevel.wait_readable(self.epoll)
+            await self.finished.wait()
             await self._wind_up()
             nursery.cancel_scope.cancel()
+
+    def _soon(self, work: Callable[[], object]) -> None:
+        """Trio, perhaps in a thread of its, wants this done in the loop."""
+        self.guest_work.append(work)
+        with suppress(BlockingIOError):
+            os.write(self.guest_out, b"x")
+
+    def _guest_has_work(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self.guest_in, 4096)
+        while self.guest_work:
+            self.guest_work.popleft()()
+
+    def _tasks_ended(self, outcome: Outcome[None]) -> None:
+        self.outcome = outcome
 
     def _wake_at(self, now: float) -> float:
         soon = now + (0.01 if self.line.waiting else HEARTBEAT)
@@ -309,6 +343,8 @@ class VrrpProcess:
             self._want_filter()
         if now >= self.snapshot_at:
             self._send_snapshot(now)
+        if self.errands:
+            self.errands.end_overdue(now)
 
     def _read(self, ready: list[tuple[int, int]]) -> None:
         for fd, _ in ready:
@@ -324,6 +360,7 @@ class VrrpProcess:
 
     def _step(self, event: m.Event) -> None:
         now = time.monotonic()
+        self.recorder.note(now, event)
         self._perform(self.engine.step(now, event), now)
 
     async def _wind_up(self) -> None:
@@ -360,7 +397,9 @@ class VrrpProcess:
             else:
                 _PERFORM[type(effect)](self, effect)
         for router, errno in failed.items():
-            self._perform(self.engine.step(now, m.Refused(router, None, errno)), now)
+            refused = m.Refused(router, None, errno)
+            self.recorder.note(now, refused)
+            self._perform(self.engine.step(now, refused), now)
 
     def _reconcile(self, effect: m.Reconcile) -> None:
         self.dirty.update(effect.routers)
@@ -441,7 +480,7 @@ class VrrpProcess:
         self.log(effect.level, effect.text, effect.detail)
 
     def _finish(self, _: m.Finished) -> None:
-        self.finished = True
+        self.finished.set()
 
     # ------------------------------------------------------------------------------------------------- kernel lane
 
@@ -544,7 +583,7 @@ class VrrpProcess:
         self._unwatch(ear.sock.fileno())
 
     def _packets(self, ear: wire_lane.Ear) -> None:
-        engine, receive = self.engine, self.wire.receive
+        engine, receive, note = self.engine, self.wire.receive, self.recorder.note
         for _ in range(PACKETS):
             try:
                 packet = receive(ear)
@@ -553,6 +592,7 @@ class VrrpProcess:
             if packet is None:
                 return
             now = time.monotonic()
+            note(now, packet)
             effects = engine.step(now, packet)
             if effects:
                 self._perform(effects, now)
@@ -613,6 +653,8 @@ class VrrpProcess:
                 self.stopping = True
             case "snapshot":
                 self._send_snapshot(time.monotonic())
+            case "record":
+                self.record("as ordered", lambda path: self.line.send({"do": "recorded", "path": os.fsdecode(path)}))
             case "clear":
                 for router in self.engine.routers.values():
                     router.counters = dict.fromkeys(router.counters, 0)
@@ -621,6 +663,21 @@ class VrrpProcess:
                 until = NEVER if seconds is None else time.monotonic() + seconds
                 names = tuple(order.get("routers") or self.engine.routers)
                 self._step(m.Commanded(order["do"], names, until, bool(order.get("even_if_alone"))))
+
+    def record(self, why: str, done: Callable[[bytes], None] | None = None) -> None:
+        """Write down what the engine was told lately. A child does it, so that no advert waits, and if we die it stays.
+
+        `done` is called with the path, b"" when it failed; without it nobody waits for the child.
+        """
+        name = recordings.file_name(os.getpid(), time.time())
+
+        def work() -> bytes:
+            calm_down()
+            path = recordings.store(self.run_directory, name, encode(self.recorder.take(), os.urandom(32)))
+            self.log(m.Level.NOTICE, f"flight recorder written {why}: {path}")
+            return os.fsencode(path) if done is not None else b""
+
+        self.errands.send("writing the flight recorder", work, done or (lambda _: None), SIGNALS)
 
     def _reload(self, settings: Settings) -> None:
         self.settings = settings
@@ -648,7 +705,7 @@ class VrrpProcess:
     def _send_snapshot(self, now: float) -> None:
         self.snapshot_at = NEVER
         routers = snapshots(self.engine, now, time.time(), self._unfenced())
-        self.line.send({"do": "snapshot", "routers": [to_document(router) for router in routers]})
+        self.line.send({"do": "snapshot", "routers": [to_document(router) for router in routers], "recorder": len(self.recorder)})
         if self.sockets_changed:
             self.sockets_changed = False
             self.line.send({"do": "sockets", "fds": self._tell_sockets()}, self._socket_fds())
@@ -710,5 +767,10 @@ def main(
         fence_support=fence_support,
     )
     worker.set_up()
-    trio.run(worker.run)
+    try:
+        worker.run()
+    except BaseException:
+        with suppress(OSError):
+            worker.record("because the worker dies")
+        raise
     return 0

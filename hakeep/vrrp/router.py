@@ -416,8 +416,8 @@ class VirtualRouter:
             self.holding.claim(now)
         self.holding.tell_after(NotifyChange("INSTANCE", self.name, "MASTER_RX_LOWER_PRI", self.priority))
 
-    def outcount(self, priority: int, source: IPAddress) -> None:
-        """An advert was refused by AH because its sequence was not above ours.
+    def outcount(self, priority: int, source: IPAddress, now: float) -> None:
+        """An advert was refused by AH, perhaps only because its sequence was not above ours.
 
         Two masters that send at the same time count in step, and each refuses the other for ever. The better one,
         going by what the packet says, counts on by one: then the other hears it. Once for each advert of ours.
@@ -427,6 +427,7 @@ class VirtualRouter:
         if (priority, source.packed) < (self.priority, self.source.packed):
             self.outcounted = self.last_sent
             self.memory.skip_ah_sequence()
+            self.holding.heal(now)
 
     def _meet_twin(self, advert: Advert, now: float, at: float) -> None:
         self.counters["twin_seen"] += 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from errno import EACCES, ENETDOWN, ENOBUFS
+from ipaddress import ip_address
 
 import pytest
 
-from hakeep.config.settled import Garp, Notify
+from hakeep.config.settled import Garp, Notify, Peer
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.engine import Mark
 from tests.vrrp.stage import ADMIN4, ETH0, HIGHER4, LOWER4, OWN4, VIP4, Stage, instance, vip
@@ -187,6 +188,20 @@ def test_ah_counts_on_beyond_a_lower_master() -> None:
     assert s.router().memory.ah_sequence == 11
 
 
+@pytest.mark.parametrize(("priority", "counted"), [(50, 8), (150, 7)])
+def test_two_masters_that_count_in_step_do_not_refuse_each_other_for_ever(priority: int, counted: int) -> None:
+    """The better one counts on by one, once for each advert of its own."""
+    s = master(auth_type="AH", auth_pass=b"secret")
+    s.router().memory.ah_sequence = 7
+    packets = [s.packet(priority) for _ in range(4)]  # sequences 1 to 4: all old
+    for packet in packets:
+        s.step(packet)
+    assert s.router().memory.ah_sequence == counted
+    assert s.state is MASTER
+    s.until(s.now + 1.6)
+    assert bool(s.announced()) == (counted == 8), "and it announces once more"
+
+
 # ------------------------------------------------------------------------------------------------------- two owners
 
 
@@ -293,6 +308,16 @@ def test_an_owner_is_master_as_soon_as_its_fault_is_over() -> None:
     effects = s.link(ETH0)
     assert s.kinds(effects)[0] == "Advertise"
     assert s.state is MASTER
+
+
+@pytest.mark.parametrize("unicast", [True, False])
+def test_a_unicast_router_announces_its_own_address_when_a_fault_is_over(unicast: bool) -> None:
+    peers = (Peer(ip_address(LOWER4)),)
+    s = Stage(instance(multicast=None, peers=peers) if unicast else instance())
+    s.link(replace(ETH0, running=False))
+    s.until(5.0)
+    s.link(ETH0)
+    assert s.announced() == ([(5.0, str(OWN4))] if unicast else [])
 
 
 def test_a_second_reason_is_shown_and_must_go_too() -> None:
