@@ -18,6 +18,7 @@ from hakeep.kernel.rtnl import Encoder, read_addresses, read_links
 from hakeep.objects.rtnl import PROTO_KEEPALIVED, AddressKey
 from hakeep.vrrp import wanted
 from hakeep.vrrp.messages import State
+from hakeep.vrrp.timers import NEVER
 from hakeep.worker import SharedPage
 
 
@@ -76,15 +77,17 @@ class Guard:
                 found.append(charge)
         return found
 
-    @staticmethod
-    def patience(masters: Iterable[Charge]) -> float:
-        """How old a heartbeat may be while these are MASTER, in seconds."""
-        return max(0.2, 2 * min((charge.interval for charge in masters), default=1.0))
+    @property
+    def patience(self) -> float:
+        """How old a heartbeat may be, in seconds; inf while nothing is at stake, because no router is MASTER."""
+        interval, _ = self.page.stakes
+        return max(0.2, 2 * interval) if interval else NEVER
 
-    @staticmethod
-    def kill_after(masters: Iterable[Charge]) -> float:
-        """How old a heartbeat may be before the worker is killed."""
-        return max(2.0, 2 * min((charge.lease for charge in masters), default=5.0))
+    @property
+    def kill_after(self) -> float:
+        """How old a heartbeat may be before the worker is killed, in seconds."""
+        _, lease = self.page.stakes
+        return max(2.0, 2 * lease)
 
 
 def release(keys: Iterable[AddressKey]) -> int:

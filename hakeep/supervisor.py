@@ -159,9 +159,7 @@ class Supervisor:
     def _timeout(self) -> float:
         now = time.monotonic()
         until = min(now + 1.0, self.respawn_at, self.release_at, *(at for at, _ in (*self.waiting, *self.recording)))
-        masters = self.guard.masters()
-        if masters:
-            until = min(until, now + self.guard.patience(masters) / 2)
+        until = min(until, now + self.guard.patience / 2)
         if self.worker is not None and self.worker.line.waiting:
             until = min(until, now + 0.01)
         if any(connection.out for connection in self.control.connections.values()):
@@ -345,16 +343,15 @@ class Supervisor:
         worker = self.worker
         if worker is None or not worker.started or self.stopping_since or now - self.turned > 1.2:
             return
-        masters = self.guard.masters()
         age = now - self.page.heartbeat
-        if not masters or age <= self.guard.patience(masters):
+        if age <= self.guard.patience:
             worker.overdue = False
             self.manager.alive(now)
             return
         if not worker.overdue:  # look twice: it may be we who were late
             worker.overdue = True
             return
-        if age > self.guard.kill_after(masters):
+        if age > self.guard.kill_after:
             self.log(ERROR, f"the vrrp worker has not moved for {age:.1f} s: killing it")
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)

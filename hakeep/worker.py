@@ -221,7 +221,9 @@ class Line:
 
 # --------------------------------------------------------------------------------------------------- the shared page
 
-_HEAD = struct.Struct("=d")
+_BEAT = struct.Struct("=d")
+_STAKES = struct.Struct("=dd")
+_STAKES_AT = _BEAT.size
 _SLOT = struct.Struct("=IBxxxdIH")  # check of the name, state, last advert, IPv4 identification, length of the memory
 SLOT_SIZE = 512
 _MEMORY_AT = _SLOT.size
@@ -252,11 +254,22 @@ class SharedPage:
     @property
     def heartbeat(self) -> float:
         """When the worker last turned, in monotonic seconds; 0 before its first turn."""
-        return float(_HEAD.unpack_from(self._page, 0)[0])
+        return float(_BEAT.unpack_from(self._page, 0)[0])
 
     def beat(self, now: float) -> None:
         """The worker turns."""
-        _HEAD.pack_into(self._page, 0, now)
+        _BEAT.pack_into(self._page, 0, now)
+
+    @property
+    def stakes(self) -> tuple[float, float]:
+        """The shortest advert interval and the shortest lease of the routers that are MASTER, in seconds; (0, 0) when
+        none is."""
+        interval, lease = _STAKES.unpack_from(self._page, _STAKES_AT)
+        return interval, lease
+
+    def set_stakes(self, interval: float, lease: float) -> None:
+        """The routers that are MASTER have changed."""
+        _STAKES.pack_into(self._page, _STAKES_AT, interval, lease)
 
     def write(self, index: int, check: int, state: State, last_sent: float, ident: int) -> None:
         """Note a router's state; its memory stays."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "standby": ("hakeep_standby", "hand instances over to another router and stay BACKUP"),
     "resume": ("hakeep_standby", "end standby"),
     "record": ("hakeep_record", "write down what the daemon has seen and done lately"),
+    "replay": ("hakeep_replay", "go through a recording step by step"),
     "check": ("hakeep_check", "examine configuration files"),
 }
 

@@ -1,4 +1,5 @@
 """Recordings without secrets: every password and key is exchanged for a digest, in the settings and in the packets.
+So are the arguments of scripts, where people put passwords as well.
 
 A digest depends on a salt that nobody keeps, so it cannot be guessed back. But equal secrets have equal digests, and a
 packet that its secret had vouched for is signed anew with the digest. So a router with disguised settings judges
@@ -7,14 +8,20 @@ disguised packets just as the real one judged the real ones, and the recording c
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from hmac import compare_digest, digest
+from typing import Any, TypeVar
 
-from hakeep.config.settled import Settings, VrrpInstance
+from hakeep.config.settled import Fifo, Global, Notify, Script, Settings, VrrpInstance
 from hakeep.vrrp.messages import Event, Received, Reloaded
 from hakeep.wire import Malformed, ah, auth_hmac, ip, vrrp
 
 _PASSWORD_LENGTH = 8
+
+#: Shorter passwords are hidden where they should stand only: anywhere else such few bytes mean something else.
+_TELLING = 4
+
+_Scripts = TypeVar("_Scripts", Global, Notify, Fifo)
 
 
 class Disguise:
@@ -26,16 +33,19 @@ class Disguise:
     def __init__(self, salt: bytes) -> None:
         self._salt = salt
         self._instances: dict[tuple[int, int], list[VrrpInstance]] = {}
+        self._passwords: set[bytes] = set()
 
     def settings(self, settings: Settings) -> Settings:
         """The same settings with digests for secrets."""
         self._instances = {}
         for instance in settings.vrrp:
             self._instances.setdefault((instance.family, instance.virtual_router_id), []).append(instance)
-        return replace(settings, vrrp=tuple(map(self.instance, settings.vrrp)))
+            self._passwords.add(instance.auth_pass.rstrip(b"\0"))
+        return replace(settings, globals=self._scripts(settings.globals), vrrp=tuple(map(self.instance, settings.vrrp)))
 
     def instance(self, instance: VrrpInstance) -> VrrpInstance:
         """The same instance with digests for secrets."""
+        instance = replace(instance, notify=self._scripts(instance.notify))
         if instance.auth_pass:
             instance = replace(instance, auth_pass=self._password(instance.auth_pass))
         if instance.auth_hmac is not None:
@@ -48,11 +58,37 @@ class Disguise:
         if isinstance(event, Reloaded):
             return Reloaded(self.settings(event.settings))
         if isinstance(event, Received):
-            return event._replace(data=self._packet(event))
+            return event._replace(data=self._without_passwords(self._packet(event)))
         return event
 
+    def _scripts(self, settings: _Scripts) -> _Scripts:
+        """What names scripts, with their arguments hidden. Other arguments are other digests, so changes are seen."""
+        hidden: dict[str, Any] = {}
+        for field in fields(settings):
+            value = getattr(settings, field.name)
+            if isinstance(value, Script):
+                hidden[field.name] = self._script(value)
+            elif isinstance(value, Fifo):
+                hidden[field.name] = self._scripts(value)
+        return replace(settings, **hidden)
+
+    def _script(self, script: Script) -> Script:
+        return replace(script, argv=(*script.argv[:1], *map(self._argument, script.argv[1:])))
+
+    def _argument(self, argument: str) -> str:
+        return "#" + digest(self._salt, argument.encode(errors="surrogateescape"), "sha256").hex()[:12]
+
     def _password(self, password: bytes) -> bytes:
-        return digest(self._salt, password[:_PASSWORD_LENGTH].ljust(_PASSWORD_LENGTH, b"\0"), "sha256")[:8]
+        """Of 8 bytes; no password stays none."""
+        padded = password[:_PASSWORD_LENGTH].ljust(_PASSWORD_LENGTH, b"\0")
+        return digest(self._salt, padded, "sha256")[:_PASSWORD_LENGTH] if any(padded) else padded
+
+    def _without_passwords(self, data: bytes) -> bytes:
+        """A packet that is not built as it should be can hold a password anywhere."""
+        for password in self._passwords:
+            if len(password) >= _TELLING and password in data:
+                data = data.replace(password, self._password(password)[: len(password)])
+        return data
 
     def _key(self, key: bytes) -> bytes:
         return digest(self._salt, key, "sha256")

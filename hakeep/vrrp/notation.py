@@ -68,6 +68,8 @@ def read(value: Any) -> Any:
     (tag, content), = value.items()
     try:
         return _READERS[tag](content)
+    except NotationError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotationError(f"{tag!r} with this content is no value: {error}") from None
 

@@ -247,13 +247,13 @@ class VrrpProcess:
         found: list[Macvlan | Ipvlan] = []
         devices = wanted_.devices(self.settings)
         for instance in self.settings.vrrp:
-            name = devices[instance.name].made
+            where = devices[instance.name]
+            mac = bytes((0, 0, 0x5E, 0, 2 if instance.family == 6 else 1, instance.virtual_router_id))
             if instance.ipvlan is not None:
-                found.append(Ipvlan(name, instance.interface, instance.ipvlan.mode))
+                found.append(Ipvlan(where.made, instance.interface, instance.ipvlan.mode))
             elif instance.vmac is not None:
-                kind = 2 if instance.family == 6 else 1
-                mac = instance.vmac.mac or bytes((0, 0, 0x5E, 0, kind, instance.virtual_router_id))
-                found.append(Macvlan(name, instance.interface, mac, instance.family == 6))
+                found.append(Macvlan(where.made, instance.interface, instance.vmac.mac or mac, instance.family == 6))
+            found += [Macvlan(name, base, mac, instance.family == 6) for base, name in where.elsewhere]
         return found
 
     # ------------------------------------------------------------------------------------------------- the loop
@@ -341,6 +341,7 @@ class VrrpProcess:
         could close the next ones are due."""
         if self.filter_stale:
             self._want_filter()
+            self._tell_stakes()
         if now >= self.snapshot_at:
             self._send_snapshot(now)
         if self.errands:
@@ -546,6 +547,12 @@ class VrrpProcess:
                 router_and_like = f"({router.name}) and instances like it: " if len(self.engine.routers) > 1 else ""
                 self.log(m.Level.INFO, f"{router_and_like}{text}{why}")
 
+    def _tell_stakes(self) -> None:
+        """For the guard: what depends on our heartbeat."""
+        masters = [r for r in self.engine.routers.values() if r.state is m.State.MASTER]
+        interval = min((r.settings.advert_int for r in masters), default=0.0)
+        self.page.set_stakes(interval, min((r.holding.lease or 5 for r in masters), default=0))
+
     def _filter_done(self, declared: bool) -> None:
         self._tell_bounds()
         if self.nft_monitor is None and self.filter_lane.nft.port:
@@ -673,11 +680,12 @@ class VrrpProcess:
 
         def work() -> bytes:
             calm_down()
-            path = recordings.store(self.run_directory, name, encode(self.recorder.take(), os.urandom(32)))
+            recording = self.recorder.take(time.time() - time.monotonic())
+            path = recordings.store(self.run_directory, name, encode(recording, os.urandom(32)))
             self.log(m.Level.NOTICE, f"flight recorder written {why}: {path}")
             return os.fsencode(path) if done is not None else b""
 
-        self.errands.send("writing the flight recorder", work, done or (lambda _: None), SIGNALS)
+        self.errands.send("writing the flight recorder", work, done or (lambda _: None), (*SIGNALS, signal.SIGQUIT))
 
     def _reload(self, settings: Settings) -> None:
         self.settings = settings
@@ -705,7 +713,8 @@ class VrrpProcess:
     def _send_snapshot(self, now: float) -> None:
         self.snapshot_at = NEVER
         routers = snapshots(self.engine, now, time.time(), self._unfenced())
-        self.line.send({"do": "snapshot", "routers": [to_document(router) for router in routers], "recorder": len(self.recorder)})
+        documents = [to_document(router) for router in routers]
+        self.line.send({"do": "snapshot", "routers": documents, "recorder": len(self.recorder)})
         if self.sockets_changed:
             self.sockets_changed = False
             self.line.send({"do": "sockets", "fds": self._tell_sockets()}, self._socket_fds())

@@ -8,22 +8,31 @@ reaches back between half of the capacity and all of it, and a replay of it is e
 
 Noting an event costs a fifth of a microsecond, taking down the state about four for each router, once a chapter.
 
-A recording is written as JSON lines: the state, then one event each. Secrets are disguised on the way.
+A recording is written as JSON lines: the state, then one event each, then how many there were and a digest of it all,
+so that a damaged file is known for one. Secrets are disguised on the way, see `disguise`: what an authentication had
+found good is found good again, and what it had refused is refused.
+
+What a replay cannot know: adverts that the driver repeats by itself (when the fence is made anew) move AH's sequence,
+and the status page's counters can be set to 0. Both are right again with the next chapter.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from hashlib import sha256
+from itertools import chain
+from math import isfinite
+from typing import Any, NamedTuple, get_args
 
+from hakeep import __version__
 from hakeep.config.settled import Settings, VrrpInstance
 from hakeep.vrrp import wanted
 from hakeep.vrrp.announce import Announcer, Queue, Wish
 from hakeep.vrrp.authentication import AuthMemory
 from hakeep.vrrp.disguise import Disguise
 from hakeep.vrrp.engine import Engine
-from hakeep.vrrp.messages import Advertise, Effect, Event, State
+from hakeep.vrrp.messages import Advertise, Effect, Event, Reloaded, State
 from hakeep.vrrp.notation import NotationError, read, write
 from hakeep.vrrp.router import VirtualRouter
 from hakeep.vrrp.timers import NEVER
@@ -47,19 +56,35 @@ class RecordingError(ValueError):
 
 
 class Recording(NamedTuple):
-    """Where the engine was, and what it was told then."""
+    """Where the engine was, and what it was told then.
+
+    `version` is that of the hakeep that made it. `ahead` is Unix time less monotonic time, 0 = not known.
+    """
 
     state: Mapping[str, Any]
     events: tuple[tuple[float, Event], ...]
+    ahead: float = 0.0
+    version: str = __version__
+
+    @property
+    def routers(self) -> frozenset[str]:
+        """The names of all instances that were there at some time."""
+        later = chain.from_iterable(event.settings.vrrp for _, event in self.events if isinstance(event, Reloaded))
+        return frozenset(self.state["routers"]) | {instance.name for instance in later}
 
 
 class Step(NamedTuple):
-    """One event of a replay: when, what, the engine's answer, and the states of the routers afterwards."""
+    """One event of a replay: when, what, the engine's answer, and the states of the routers afterwards and before.
+
+    `failure` tells of the exception with which the engine failed; that is the last step.
+    """
 
     now: float
     event: Event
     effects: list[Effect]
     states: dict[str, State]
+    before: dict[str, State]
+    failure: str = ""
 
 
 class Recorder:
@@ -82,13 +107,13 @@ class Recorder:
     def note(self, now: float, event: Event) -> None:
         """The engine is about to be told this."""
         if len(self._events) >= self._chapter:
-            self._before, self._state_before = self._events, self._state
-            self._events, self._state = [], take_down(self._engine)
+            state = take_down(self._engine)  # the rest in one go: a signal may ask us to `take` at any moment
+            self._before, self._state_before, self._events, self._state = self._events, self._state, [], state
         self._events.append((now, event))
 
-    def take(self) -> Recording:
+    def take(self, ahead: float = 0.0) -> Recording:
         """What is there now. Cheap and unchangeable, so that it can be encoded elsewhere (a thread, a child)."""
-        return Recording(self._state_before if self._before else self._state, (*self._before, *self._events))
+        return Recording(self._state_before if self._before else self._state, (*self._before, *self._events), ahead)
 
 
 # ------------------------------------------------------------------------------------------------ the engine's state
@@ -115,10 +140,14 @@ def _take_down_router(router: VirtualRouter) -> Mapping[str, Any]:
     holding, memory = router.holding, router.memory
     return {
         "memory": (memory.ah_sequence, memory.hmac_last_sent, dict(memory.hmac_marks), memory.old_unicast_checksum),
-        "router": {**vars(router), "counters": dict(router.counters)},
+        "router": {
+            **vars(router),
+            "counters": dict(router.counters),
+            "outcounted_for": frozenset(router.outcounted_for),
+        },
         "holding": {
             **vars(holding),
-            "held": tuple(holding.held),
+            "held": tuple(holding.held.values()),
             "side": dict(holding.side),
             "unsettled": frozenset(holding.unsettled),
             "_untold": tuple(holding._untold),
@@ -131,7 +160,7 @@ def _take_down_queue(announcer: Announcer, queue: Queue) -> Mapping[str, Any]:
         "interface": next(name for name, known in announcer.by_interface.items() if known is queue),
         "free_at": queue.free_at,
         **{
-            line: tuple([(wish.router, wish.address.address.key, wish.left) for wish in getattr(queue, line)])
+            line: tuple([(wish.router, wish.address, wish.left) for wish in getattr(queue, line)])
             for line in ("first", "again")
         },
     }
@@ -192,7 +221,7 @@ def _router(engine: Engine, known: Mapping[str, Any]) -> VirtualRouter:
         _set(router, name, value)
     for name, value in known["holding"].items():
         _set(router.holding, name, value)
-    router.holding.held = {key: v for key in known["held"] if (v := router.holding.find(key)) is not None}
+    router.holding.held = {virtual.address.key: virtual for virtual in known["held"]}
     return router
 
 
@@ -216,14 +245,11 @@ def _queues(engine: Engine, state: Mapping[str, Any]) -> None:
         queue = announcer._queue(known["interface"])
         queue.free_at = known["free_at"]
         for line in ("first", "again"):
-            for name, key, left in known[line]:
-                router = engine.routers.get(name)
-                virtual = router.holding.find(key) if router is not None else None
-                if virtual is None or not left:
-                    continue
-                wish = queue.waiting.setdefault(name, {})[key] = Wish(name, virtual, left)
-                getattr(queue, line).append(wish)
-                announcer.by_router.setdefault(name, set()).add(queue)
+            for name, virtual, left in known[line]:
+                if left:
+                    wish = queue.waiting.setdefault(name, {})[virtual.address.key] = Wish(name, virtual, left)
+                    getattr(queue, line).append(wish)
+                    announcer.by_router.setdefault(name, set()).add(queue)
     announcer._reckon()
 
 
@@ -241,35 +267,79 @@ def encode(recording: Recording, salt: bytes) -> Iterator[str]:
     for known in state["routers"].values():
         known["settings"] = disguise.instance(known["settings"])
     state["settings"] = disguise.settings(settings)
-    yield json.dumps({"hakeep": VERSION, "recording": "vrrp", "state": write(state)}, separators=(",", ":"))
-    for now, event in recording.events:
-        yield json.dumps([now, write(disguise.event(event))], separators=(",", ":"))
+    head = {"hakeep": VERSION, "recording": "vrrp", "version": recording.version, "ahead": recording.ahead}
+    events = ([now, write(disguise.event(event))] for now, event in recording.events)
+    seal = sha256()
+    for document in chain([{**head, "state": write(state)}], events):
+        line = json.dumps(document, separators=(",", ":"))
+        seal.update(line.encode())
+        yield line
+    yield json.dumps({"events": len(recording.events), "sha256": seal.hexdigest()}, separators=(",", ":"))
 
 
 def decode(lines: Iterable[str]) -> Recording:
     """The recording that these lines hold. Raises RecordingError."""
+    *body, end = [line.strip() for line in lines] or [""]
     try:
-        documents = [json.loads(line) for line in lines if line.strip()]
-        if not documents or documents[0].get("hakeep") != VERSION or documents[0].get("recording") != "vrrp":
+        if json.loads(end) != {"events": len(body) - 1, "sha256": sha256("".join(body).encode()).hexdigest()}:
+            raise RecordingError("it is incomplete, or has been changed since it was written")
+        head, *events = map(json.loads, body)
+        if head["hakeep"] != VERSION or head["recording"] != "vrrp":
             raise RecordingError(f"this is not a hakeep recording of version {VERSION}")
-        events = tuple((float(now), read(event)) for now, event in documents[1:])
-        return Recording(read(documents[0]["state"]), events)
+        state = read(head["state"])
+        if not isinstance(state, Mapping) or not isinstance(state.get("settings"), Settings):
+            raise RecordingError("it does not say where to begin")
+        return Recording(state, tuple(map(_event, events)), _finite(head["ahead"]), str(head["version"]))
     except NotationError as error:
-        raise RecordingError(f"a value in this recording cannot be read: {error}") from None
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        if isinstance(error, RecordingError):
-            raise
-        raise RecordingError(f"this is not a recording: {error}") from None
+        raise RecordingError(f"a value in it cannot be read: {error}") from None
+    except RecordingError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        raise RecordingError("this is not a recording") from None
 
 
-def replay(lines: Iterable[str]) -> Iterator[Step]:
-    """Tell a new engine all that the recorded one was told, and yield each step. Raises RecordingError."""
-    recording = decode(lines)
-    engine = resume(recording.state)
+def _event(document: Any) -> tuple[float, Event]:
+    now, written = document
+    event = read(written)
+    if not isinstance(event, _EVENTS):
+        raise RecordingError(f"{type(event).__name__} is no event")
+    return _finite(now), event
+
+
+def _finite(value: Any) -> float:
+    if type(value) not in (int, float) or not isfinite(value):
+        raise RecordingError("a time in it is no number")
+    return float(value)
+
+
+_EVENTS = get_args(Event)
+
+
+def replay(recording: Recording) -> Iterator[Step]:
+    """Tell a new engine all that the recorded one was told, and yield each step. Raises RecordingError at the start.
+
+    An engine may fail over an event: the recording may be of one that did.
+    """
+    try:
+        engine = resume(recording.state)
+    except Exception as error:
+        why = f"its state does not fit the engine of hakeep {__version__}: {type(error).__name__}: {error}"
+        raise RecordingError(why) from None
+    before = _states(engine)
     for now, event in recording.events:
-        effects = engine.step(now, event)
+        try:
+            effects = engine.step(now, event)
+        except Exception as error:
+            yield Step(now, event, list(engine.out), _states(engine), before, f"{type(error).__name__}: {error}")
+            return
         for effect in effects:
             router = engine.routers.get(effect.router) if isinstance(effect, Advertise) else None
             if router is not None and uses_ah(router.settings):
                 router.memory.ah_sequence += 1  # which the driver's Transmitter did
-        yield Step(now, event, effects, {name: router.state for name, router in engine.routers.items()})
+        states = _states(engine)
+        yield Step(now, event, effects, states, before)
+        before = states
+
+
+def _states(engine: Engine) -> dict[str, State]:
+    return {name: router.state for name, router in engine.routers.items()}

@@ -38,6 +38,9 @@ from hakeep.vrrp.timers import NEVER
 #: Answers to adverts of lower priority are at least this far apart: a broken neighbour must not make us flood the link.
 ANSWER_GAP = 0.05
 
+#: So many other masters are believed to exist at the same time.
+RIVALS_MAX = 8
+
 #: A BACKUP that is late by less than this was merely busy.
 BUSY = 0.2
 
@@ -102,7 +105,9 @@ class VirtualRouter:
         self.last_sent = -NEVER
         self.sent_before = -NEVER
         self.answered = -NEVER
-        self.outcounted = -NEVER  # the advert of ours after which AH's sequence was moved on
+        self.outcounted = -NEVER  # when AH's sequence was last moved on, and because of whom since our last advert
+        self.outcounted_for: set[IPAddress] = set()
+        self._discarding: IPAddress | None = None  # whose lower adverts are refused: said once
         self.preempt_at: float | None = None
         self.rival_at: float | None = None  # when another owner was first heard
         self.lowered = False  # an owner that gives way to another owner
@@ -371,8 +376,10 @@ class VirtualRouter:
                 self.followed = None  # the next one may have to be judged otherwise
             return
         self.followed = None
-        what = f"received lower priority ({advert.priority}) advert from {advert.source} - discarding"
-        self.log(Level.INFO, what, detail=True)
+        if self._discarding != advert.source:
+            self._discarding = advert.source
+            what = f"received lower priority ({advert.priority}) advert from {advert.source} - discarding"
+            self.log(Level.INFO, what, detail=True)
 
     # ... and to a MASTER
 
@@ -419,13 +426,18 @@ class VirtualRouter:
     def outcount(self, priority: int, source: IPAddress, now: float) -> None:
         """An advert was refused by AH, perhaps only because its sequence was not above ours.
 
-        Two masters that send at the same time count in step, and each refuses the other for ever. The better one,
-        going by what the packet says, counts on by one: then the other hears it. Once for each advert of ours.
+        Masters that send at the same time count in step, and refuse each other for ever. So each counts on by one for
+        every router that is worse, going by what the packets say, and the best is soon ahead. Once for each of them
+        between two adverts of ours, and not for many: the packets may be forged.
         """
-        if self.state is not State.MASTER or self.source is None or self.outcounted == self.last_sent:
+        if self.state is not State.MASTER or self.source is None:
             return
-        if (priority, source.packed) < (self.priority, self.source.packed):
-            self.outcounted = self.last_sent
+        if self.outcounted < self.last_sent:
+            self.outcounted_for.clear()
+        worse = (priority, source.packed) < (self.priority, self.source.packed)
+        if worse and source not in self.outcounted_for and len(self.outcounted_for) < RIVALS_MAX:
+            self.outcounted = now
+            self.outcounted_for.add(source)
             self.memory.skip_ah_sequence()
             self.holding.heal(now)
 
@@ -481,6 +493,7 @@ class VirtualRouter:
         if state is not State.MASTER:
             self.memory.restart_ah_sequence()
         self.state, self.since, self.why = state, now, why
+        self._discarding = None
         self.log(Level.NOTICE, line)
         self.out.append(Changed(self.name, state))
 

@@ -20,7 +20,8 @@ class Devices:
     """The interfaces of one virtual router, by name; "" where it has none.
 
     `base` is the configured interface, `link` the one adverts are received on, `out` the one they leave from, and
-    `home` the one that carries addresses without a `dev`. `made` is the VMAC or ipvlan that is ours to make.
+    `home` the one that carries addresses without a `dev`. `made` is the VMAC or ipvlan that is ours to make, and
+    `elsewhere` has the VMACs of addresses on other interfaces (use_vmac_addr), as (interface, VMAC).
     """
 
     base: str
@@ -28,6 +29,7 @@ class Devices:
     out: str
     home: str
     made: str = ""
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
 
 def devices(settings: Settings) -> dict[str, Devices]:
@@ -39,12 +41,19 @@ def devices(settings: Settings) -> dict[str, Devices]:
         if made:
             taken.add(made)
         base = instance.interface
-        link = made or base
-        if instance.vmac and instance.vmac.xmit_base:
-            found[instance.name] = Devices(base, base, base, made, made)
-        else:
-            found[instance.name] = Devices(base, link, link, link, made)
+        link = base if instance.vmac and instance.vmac.xmit_base else made or base
+        found[instance.name] = Devices(base, link, link, made or base, made, _vmacs_elsewhere(instance, taken))
     return found
+
+
+def _vmacs_elsewhere(instance: VrrpInstance, taken: set[str]) -> tuple[tuple[str, str], ...]:
+    interfaces = dict.fromkeys(v.address.interface for v in instance.addresses if v.vmac and v.address.interface)
+    found = []
+    for interface in interfaces:
+        name = _generated_name(instance, instance.vmac.prefix if instance.vmac else "vrrp", taken)
+        taken.add(name)
+        found.append((interface, name))
+    return tuple(found)
 
 
 def _made_name(instance: VrrpInstance, taken: set[str]) -> str:
@@ -54,8 +63,10 @@ def _made_name(instance: VrrpInstance, taken: set[str]) -> str:
         given, prefix = instance.vmac.name, instance.vmac.prefix
     else:
         return ""
-    if given:
-        return given
+    return given or _generated_name(instance, prefix, taken)
+
+
+def _generated_name(instance: VrrpInstance, prefix: str, taken: set[str]) -> str:
     first, then = ("6", count(1)) if instance.family == 6 else ("", count(2))
     names = (f"{prefix}{number}.{instance.virtual_router_id}" for number in chain((first,), then))
     return next(name for name in names if name not in taken)
@@ -82,13 +93,16 @@ def leases(settings: Settings) -> tuple[dict[str, int], str]:
 
 def addresses(instance: VrrpInstance, where: Devices, lease: int | None) -> tuple[VirtualAddress, ...]:
     """The virtual addresses of an instance as the kernel should have them while it is MASTER, in config order."""
-    return tuple(
-        _wanted(virtual, where.home if virtual.address.ip.version == instance.family else where.base, lease)
-        for virtual in instance.addresses
-    )
+    vmacs = dict(where.elsewhere)
+    found = []
+    for virtual in instance.addresses:
+        home = where.home if virtual.address.ip.version == instance.family else where.base
+        interface = virtual.address.interface
+        found.append(_wanted(virtual, vmacs[interface] if virtual.vmac and interface else interface or home, lease))
+    return tuple(found)
 
 
-def _wanted(virtual: VirtualAddress, home: str, lease: int | None) -> VirtualAddress:
+def _wanted(virtual: VirtualAddress, interface: str, lease: int | None) -> VirtualAddress:
     address = virtual.address
     flags = address.flags
     if address.ip.version == 6 and not virtual.dad:
@@ -97,7 +111,7 @@ def _wanted(virtual: VirtualAddress, home: str, lease: int | None) -> VirtualAdd
     if lease is not None:
         preferred = lease if preferred is None else min(preferred, lease)
     wanted: Address = replace(
-        address, interface=address.interface or home, flags=flags, valid_lft=lease, preferred_lft=preferred
+        address, interface=interface, flags=flags, valid_lft=lease, preferred_lft=preferred
     )
     return replace(virtual, address=wanted)
 

@@ -77,3 +77,18 @@ def test_leases_are_switched_off_where_they_would_cost_too_much() -> None:
     assert lengths == {} and "1001 IPv4 addresses" in warning
     lengths, warning = wanted.leases(Settings(vrrp=(many("A", 4, 1000, vip_lease=None), small)))  # type: ignore[arg-type]
     assert set(lengths) == {"C"} and warning == ""
+
+
+def test_addresses_on_other_interfaces_get_vmacs_of_their_own() -> None:
+    """use_vmac_addr: one VMAC for each interface, however many addresses it carries."""
+    elsewhere = [
+        VirtualAddress(Address(interface, ip_address(ip), 32), vmac=True)
+        for interface, ip in (("eth1", "10.1.0.1"), ("eth1", "10.1.0.2"), ("eth2", "10.2.0.1"))
+    ]
+    settled = instance(vmac=Vmac(), addresses=(VirtualAddress(Address("", ip_address("10.0.0.1"), 32)), *elsewhere))
+    where = wanted.devices(Settings(vrrp=(settled,)))["V"]
+    made, one, two = (f"{prefix}.{settled.virtual_router_id}" for prefix in ("vrrp", "vrrp2", "vrrp3"))
+    assert where.made == made
+    assert where.elsewhere == (("eth1", one), ("eth2", two))
+    interfaces = [v.address.interface for v in wanted.addresses(settled, where, None)]
+    assert interfaces == [made, one, one, two]

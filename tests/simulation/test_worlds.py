@@ -1,0 +1,23 @@
+"""Five hundred worlds of ten minutes each. `python -m tests.simulation.run --worlds 10000` looks at more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.world import run
+
+WORLDS, CHUNK = 500, 20
+
+
+@pytest.mark.parametrize("first", range(0, WORLDS, CHUNK))
+def test_nothing_goes_wrong(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        run(seed)
+
+
+def test_a_seed_tells_the_same_story_every_time() -> None:
+    first: list[str] = []
+    second: list[str] = []
+    run(7, first)
+    run(7, second)
+    assert first == second and len(first) > 1000
