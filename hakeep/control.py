@@ -123,6 +123,12 @@ class ControlSocket:
                 connection.sock.close()
                 del self.connections[fd]
 
+    def leave(self) -> None:
+        """In a child: these are the parent's, and must end with it."""
+        self.sock.close()
+        for connection in self.connections.values():
+            connection.sock.close()
+
     def close(self) -> None:
         """Stop listening and remove the socket."""
         self.sock.close()

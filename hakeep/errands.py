@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import struct
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,6 +16,9 @@ from contextlib import suppress
 #: Limits of a child: bytes of memory, and seconds.
 MEMORY = 2 << 30
 TIME = 30.0
+
+
+_LENGTH = struct.Struct("!Q")
 
 
 class Errands:
@@ -39,9 +43,14 @@ class Errands:
     ) -> None:
         """Let a child do `work`; `done` is called with what it returns, b"" when it failed. `signals` are those that
         the parent handles: the child takes them as any process does."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            pid = os.fork()
+        except OSError as error:
+            self._log(3, f"{name}: {error}")
+            done(b"")
+            return
         os.set_blocking(reader, False)
-        pid = os.fork()
         if pid == 0:
             os._exit(self._work(name, work, writer, signals))
         os.close(writer)
@@ -57,7 +66,7 @@ class Errands:
             resource.setrlimit(resource.RLIMIT_CPU, (int(TIME), int(TIME)))
             result = work()
             with os.fdopen(writer, "wb") as pipe:
-                pipe.write(result)
+                pipe.write(_LENGTH.pack(len(result)) + result)
         except BaseException as error:
             self._log(3, f"{name}: {type(error).__name__}: {error}")
             return 1
@@ -73,7 +82,8 @@ class Errands:
             self._unwatch(reader)
             os.close(reader)
             del self._out[reader]
-            done(bytes(buffer))
+            whole = len(buffer) >= _LENGTH.size and _LENGTH.unpack_from(buffer)[0] == len(buffer) - _LENGTH.size
+            done(bytes(buffer[_LENGTH.size :]) if whole else b"")
 
     def end_overdue(self, now: float) -> None:
         """Kill children that take too long; their errand then fails."""

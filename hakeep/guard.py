@@ -18,8 +18,10 @@ from hakeep.kernel.rtnl import Encoder, read_addresses, read_links
 from hakeep.objects.rtnl import PROTO_KEEPALIVED, AddressKey
 from hakeep.vrrp import wanted
 from hakeep.vrrp.messages import State
-from hakeep.vrrp.timers import NEVER
 from hakeep.worker import SharedPage
+
+#: How old the heartbeat of a worker without a MASTER may be: it turns twice a second.
+IDLE_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,15 @@ class Guard:
 
     @property
     def patience(self) -> float:
-        """How old a heartbeat may be, in seconds; inf while nothing is at stake, because no router is MASTER."""
+        """How old a heartbeat may be, in seconds. While no router is MASTER only redundancy is at stake."""
         interval, _ = self.page.stakes
-        return max(0.2, 2 * interval) if interval else NEVER
+        return max(0.2, 2 * interval) if interval else IDLE_PATIENCE
 
     @property
     def kill_after(self) -> float:
         """How old a heartbeat may be before the worker is killed, in seconds."""
-        _, lease = self.page.stakes
-        return max(2.0, 2 * lease)
+        interval, lease = self.page.stakes
+        return max(2.0, 2 * lease) if interval else 2 * IDLE_PATIENCE
 
 
 def release(keys: Iterable[AddressKey]) -> int:

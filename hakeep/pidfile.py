@@ -44,6 +44,10 @@ class PidFile:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{pid}\n".encode(), 0)
 
+    def leave(self) -> None:
+        """In a child: the lock is the parent's, and must end with it."""
+        os.close(self._fd)
+
     def remove(self) -> None:
         """Remove it, at the end."""
         try:

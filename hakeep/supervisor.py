@@ -36,11 +36,15 @@ from hakeep.sdnotify import ServiceManager
 from hakeep.standby import Order, Orders
 from hakeep.vrrp import process
 from hakeep.vrrp.fence import table_name
+from hakeep.vrrp.messages import Commanded
 from hakeep.worker import ERROR, INFO, NOTICE, WARNING, Line, Log, SharedPage
 
 #: Deaths within this many seconds, and how many of them, after which addresses are not left to the next worker.
 DEATH_WINDOW = 10.0
 DEATHS_MAX = 3
+
+#: Seconds that a worker which still turns may take to stop.
+STOP_MAX = 60.0
 
 #: How long a status request waits for the worker's fresh word.
 FRESH = 0.5
@@ -222,9 +226,14 @@ class Supervisor:
         return Support(bool(ok), str(reason))
 
     def _spawn(self, respawned: bool = False) -> None:
-        ours, theirs = socket.socketpair()
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            ours, theirs = socket.socketpair()
+            pid = os.fork()
+        except OSError as error:
+            self.log(ERROR, f"cannot start the vrrp worker, trying again: {error}")
+            self.respawn_at = time.monotonic() + self.backoff
+            return
         if pid == 0:
             ours.close()
             os._exit(self._be_worker(theirs, parent, respawned))
@@ -242,11 +251,14 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        self.control.leave()
+        self.pid_file.leave()
         try:
             return process.main(
                 pickle.loads(self.blob), Line(sock, trusting=True), self.page, self.log.child("hakeepd_vrrp"),
                 parent=parent, run_directory=self.options.run_directory, inherited=self.sockets,
-                respawned=respawned, fence_support=self.support,
+                respawned=respawned, fence_support=self.support, keep=self.options.keep_addresses,
+                standby=self._standby_orders(),
             )
         except BaseException:
             import traceback
@@ -271,11 +283,8 @@ class Supervisor:
         if do == "started":
             worker.started = True
             self.release_at = float("inf")
-            self.backoff = 1.0
             self.log(INFO, "Startup complete")
             self.manager.ready()
-            for name, order in self.orders.current():
-                self._order_standby([name], order)
         elif do == "reloaded":
             self.log(INFO, "Reload complete")
             self.manager.ready()
@@ -325,15 +334,16 @@ class Supervisor:
         self.deaths = [at for at in self.deaths if at > now - DEATH_WINDOW] + [now]
         if not self.options.respawn:
             self._release("it is not to be respawned")
+            self.status = 1
             self.stopping_since = now
             return
         self.restarts += 1
         if len(self.deaths) >= DEATHS_MAX:
             self._release(f"it died {len(self.deaths)} times in {DEATH_WINDOW:g} s")
+        self.release_at = now + 2 * max((charge.interval for charge in self.guard.masters()), default=1.0)
         if len(self.deaths) == 1:
+            self.backoff = 1.0
             self._spawn(respawned=True)
-            masters = self.guard.masters()
-            self.release_at = now + 2 * max((charge.interval for charge in masters), default=1.0)
         else:
             self.respawn_at = now + self.backoff
             self.backoff = min(60.0, 2 * self.backoff)
@@ -408,6 +418,8 @@ class Supervisor:
 
     def _stop_overdue(self, now: float) -> None:
         if self.stopping_since and self.worker is not None and now - self.stopping_since > self.child_wait_time + 1.0:
+            if now - self.page.heartbeat < 1.0 and now - self.stopping_since < STOP_MAX:
+                return  # it is still at it: many links take their time
             self.log(WARNING, "the vrrp worker does not stop: killing it")
             with suppress(ProcessLookupError):
                 os.kill(self.worker.pid, signal.SIGKILL)
@@ -590,6 +602,14 @@ class Supervisor:
         except OSError as error:
             self.log(WARNING, f"standby will not outlive a restart: {error}")
         return protocol.encode_ok()
+
+    def _standby_orders(self) -> dict[str, Commanded]:
+        """For a new worker: who is in standby from its start."""
+        orders = {}
+        for name, order in self.orders.current():
+            until = float("inf") if order.seconds is None else time.monotonic() + order.seconds
+            orders[name] = Commanded("standby", (name,), until, order.even_if_alone)
+        return orders
 
     def _order_standby(self, names: list[str], order: Order) -> None:
         self._ask_worker(

@@ -12,8 +12,8 @@ import mmap
 import os
 import pickle
 import socket
+import stat
 import struct
-import sys
 import time
 import zlib
 from collections.abc import Mapping
@@ -40,6 +40,7 @@ class Log:
         self.dropped = 0
         self._facility = facility
         self._console = _reopen(2) if console else -1
+        self._pipe = _as_socket(2) if console else None
         self._syslog: socket.socket | None = None
 
     def child(self, ident: str) -> Log:
@@ -50,7 +51,7 @@ class Log:
 
     def leave_console(self) -> None:
         """Into the background: from now on only syslog."""
-        self._console = -1
+        self._console, self._pipe = -1, None
 
     def __call__(self, level: int, text: str, detail: bool = False) -> None:
         """Log one line, or lose it."""
@@ -63,7 +64,7 @@ class Log:
 
     def _put(self, level: int, text: str) -> None:
         ok = True
-        if self._console >= 0:
+        if self._console >= 0 or self._pipe is not None:
             stamp = time.strftime("%a %b %e %H:%M:%S %Y")
             ok = self._write(f"{stamp}: {text}\n".encode(errors="replace"))
         if self._facility is not None:
@@ -73,6 +74,8 @@ class Log:
 
     def _write(self, line: bytes) -> bool:
         try:
+            if self._pipe is not None:
+                return self._pipe.send(line[:4096], socket.MSG_DONTWAIT) > 0
             return os.write(self._console, line[:4096]) > 0
         except OSError:
             return False
@@ -100,12 +103,20 @@ class Log:
         return True
 
 
+def _as_socket(fd: int) -> socket.socket | None:
+    """The journal gives a service a socket for its standard error."""
+    try:
+        return socket.socket(fileno=os.dup(fd)) if stat.S_ISSOCK(os.fstat(fd).st_mode) else None
+    except OSError:
+        return None
+
+
 def _reopen(fd: int) -> int:
-    """The same file, pipe or terminal with flags of its own; sockets are used as they are."""
+    """The same file, pipe or terminal with flags of its own; -1 when it cannot be had so: better silent than stuck."""
     try:
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return fd if sys.stderr is not None else -1
+        return -1
 
 
 # ------------------------------------------------------------------------------------------------ line to the parent
@@ -225,7 +236,7 @@ _BEAT = struct.Struct("=d")
 _STAKES = struct.Struct("=dd")
 _STAKES_AT = _BEAT.size
 _SLOT = struct.Struct("=IBxxxdIH")  # check of the name, state, last advert, IPv4 identification, length of the memory
-SLOT_SIZE = 512
+SLOT_SIZE = 2048
 _MEMORY_AT = _SLOT.size
 SLOTS = 4096
 _STATES = list(State)

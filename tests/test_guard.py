@@ -5,10 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from hakeep.config.settled import Settings, VirtualAddress, VrrpInstance
-from hakeep.guard import Guard, charges, describe
+from hakeep.guard import IDLE_PATIENCE, Guard, charges, describe
 from hakeep.objects.rtnl import Address
 from hakeep.vrrp.messages import State
-from hakeep.vrrp.timers import NEVER
 from hakeep.worker import SharedPage, name_check
 
 SETTINGS = Settings(
@@ -38,7 +37,7 @@ def test_masters_are_those_on_the_page() -> None:
 
 def test_patience_is_two_intervals_and_not_less_than_a_fifth_of_a_second() -> None:
     guard = Guard(SharedPage())
-    assert guard.patience == NEVER, "nothing is at stake"
+    assert guard.patience == IDLE_PATIENCE, "nothing is at stake but redundancy"
     guard.page.set_stakes(1.0, 2)
     assert guard.patience == 2.0
     assert guard.kill_after == 4.0
@@ -46,4 +45,5 @@ def test_patience_is_two_intervals_and_not_less_than_a_fifth_of_a_second() -> No
     assert guard.patience == 0.2
     assert guard.kill_after == 2.0
     guard.page.set_stakes(0.0, 0)
-    assert guard.patience == NEVER
+    assert guard.patience == IDLE_PATIENCE
+    assert guard.kill_after > guard.patience

@@ -6,6 +6,7 @@ Options of keepalived that hakeepd does not have are known here too, so that it 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -209,7 +210,7 @@ def _run(arguments: Arguments) -> int:
 def config_path(arguments: Arguments) -> str:
     """The configuration to read."""
     if "use-file" in arguments:
-        return arguments.get("use-file")
+        return str(Path(arguments.get("use-file")).absolute())  # a daemon in the background is in another directory
     return next((path for path in DEFAULT_CONFIGS if Path(path).exists()), DEFAULT_CONFIGS[0])
 
 
@@ -315,6 +316,7 @@ def _serve(arguments: Arguments) -> int:
         log(level, text)
     if settings is None:
         return _fail(log, f"{config_path(arguments)} cannot be used: not starting", status)
+    _raise_file_limit()
     os.umask(_umask(arguments, settings))
     options = _options(arguments, settings)
     try:
@@ -340,6 +342,12 @@ def _serve(arguments: Arguments) -> int:
 def _fail(log: Log, text: str, status: int) -> int:
     print(f"hakeepd: {text}", file=sys.stderr)
     return status
+
+
+def _raise_file_limit() -> None:
+    """Each VMAC needs two descriptors: a thousand of them more than the usual soft limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _umask(arguments: Arguments, settings: Settings) -> int:

@@ -33,6 +33,7 @@ class FilterLane:
         self._have: Filter | None = None
         self._wanted: Filter | None = None
         self._news = trio.Event()
+        self._closing = False
 
     @property
     def idle(self) -> bool:
@@ -41,7 +42,7 @@ class FilterLane:
 
     def want(self, wanted: Filter) -> None:
         """From now on nftables should hold this."""
-        if wanted != self._wanted:
+        if wanted != self._wanted and not self._closing:
             self._wanted = wanted
             self._news.set()
 
@@ -52,6 +53,7 @@ class FilterLane:
 
     async def release(self, table: str) -> None:
         """Take no more wishes, and delete our tables of this name."""
+        self._closing = True
         self._wanted = None
         await trio.to_thread.run_sync(self.nft.release, table)
 
@@ -62,6 +64,7 @@ class FilterLane:
             self._news = trio.Event()
             while self._wanted is not None and self._have != self._wanted:
                 if not await self._apply(self._wanted):
+                    self._news = trio.Event()
                     with trio.move_on_after(RETRY):
                         await self._news.wait()
 
@@ -71,6 +74,8 @@ class FilterLane:
         try:
             await trio.to_thread.run_sync(self.nft.run, script)
         except NftError as error:
+            if self._closing:
+                return False
             text = str(error)
             if text != self.error:
                 self._log(3, f"nftables refuses the fence: {text}")

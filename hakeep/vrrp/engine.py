@@ -63,6 +63,7 @@ class Engine:
         hold_until: float = 0.0,
         marks: Mapping[str, Mark] | None = None,
         out: list[m.Effect] | None = None,
+        standby: Mapping[str, m.Commanded] | None = None,
     ) -> None:
         self.out: list[m.Effect] = [] if out is None else out
         self.host = Host()
@@ -73,6 +74,7 @@ class Engine:
         self.discarded = 0
         self.hold_until = hold_until
         self._marks = dict(marks or {})
+        self._standby = dict(standby or {})
         self._heap: list[tuple[float, str]] = []
         self._scheduled: dict[str, float] = {}
         self._by_wire: dict[tuple[str, int, int], list[VirtualRouter]] = {}
@@ -435,6 +437,9 @@ class Engine:
         )
 
     def _start(self, router: VirtualRouter, now: float) -> None:
+        order = self._standby.pop(router.name, None)
+        if order is not None:
+            router.begin_standby(order.until, order.even_if_alone)
         mark = self._marks.pop(router.name, None)
         if mark is not None and not router.faults and now - mark.last_sent < router.down_interval / 2:
             router.resume(now, mark.last_sent)

@@ -14,12 +14,13 @@ and the log live elsewhere and cannot hold the loop up.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,20 @@ PREPARED = 1000
 #: Seconds before a takeover at which to be awake.
 EARLY = 0.0004
 
+#: Seconds until sockets that could not be opened are tried again.
+REBIND = 1.0
+
 #: Seconds until address changes are tried again when netlink had no room.
 NETLINK_RETRY = 0.1
 
 #: Seconds that scripts have at the end.
 SCRIPTS = 1.0
+
+#: Seconds without anything due in which there is time to tidy up, which takes milliseconds.
+QUIET = 0.05
+
+#: New objects after which Python looks for garbage: when it is quiet, and at the latest.
+GARBAGE, GARBAGE_MAX = 20_000, 200_000
 
 #: Snapshots go up at most this often.
 SNAPSHOT_GAP = 0.2
@@ -127,11 +137,14 @@ class VrrpProcess:
         inherited: dict[str, int] | None = None,
         respawned: bool = False,
         fence_support: Support | None = None,
+        keep: bool = False,
+        standby: Mapping[str, m.Commanded] | None = None,
     ) -> None:
         self.settings = settings
         self.line = line
         self.page = page
         self.log = log
+        self.standby = standby
         self.run_directory = run_directory
         self.support = fence_support or Support(False, "nftables was not asked")
         self.respawned = respawned
@@ -147,10 +160,10 @@ class VrrpProcess:
         self.encoder = Encoder()
         self.writer = AddressWriter(self.netlink, self.encoder, self.monitor.index_of, own_removals)
         self.announcements = Announcements(self._watch, self._unwatch, self._heard)
-        self.sysctls = sysctl.SysctlKeeper(run_directory / "sysctl.json")
+        self.sysctls = self._sysctl_keeper(run_directory)
         self.links_netlink = Netlink()
         self.made: set[str] = set()
-        self.virtual_links = links.VirtualLinks(self.links_netlink, self.sysctls)
+        self.virtual_links = links.VirtualLinks(self.links_netlink, self.sysctls, own_mark(settings))
         self.wire = wire_lane.WireLane(self._watch_ear, self._unwatch_ear, inherited)
         self.outbox = Outbox(self._send)
         self.notifier = Notifier(settings.globals, log)
@@ -169,7 +182,10 @@ class VrrpProcess:
         self.bounds: set[str] = set()
         self.filter_stale = True
         self.sockets_changed = False
-        self.stopping = False
+        self.stoppers: set[str] = set()
+        self.parent = os.getppid()
+        self.keep = keep
+        self.unbound: dict[str, float] = {}
         self.asleep = suspended()
         self.signals_in, self.signals_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -189,7 +205,7 @@ class VrrpProcess:
         self.wire.all_vrids = self.settings.globals.log_unknown_vrids
         self.engine = Engine(
             self.settings, now, links=host.links, addresses=host.addresses, hold_until=self._hold_until(now),
-            marks=marks, out=self.outbox,
+            marks=marks, out=self.outbox, standby=self.standby,
         )
         self.recorder = Recorder(self.engine)
         for fd, reader in (
@@ -201,6 +217,18 @@ class VrrpProcess:
             self._watch(fd, reader)
         self._perform(self.engine.begin(), now)
         self.notifier.update(self.settings.globals, self.settings.vrrp)
+
+    def _sysctl_keeper(self, run_directory: Path) -> sysctl.SysctlKeeper:
+        """What we borrowed is written down, so that a later run can give it back. A damaged file is put aside."""
+        names = own_mark(self.settings).split(":")[1:]
+        path = run_directory / ("_".join(["sysctl", *names]) + ".json")
+        try:
+            return sysctl.SysctlKeeper(path)
+        except OSError as error:
+            self.log(m.Level.ERROR, f"{error}: put aside, its settings stay as they are")
+            with suppress(OSError):
+                path.rename(path.with_suffix(".damaged"))
+            return sysctl.SysctlKeeper(path)
 
     def _hold_until(self, now: float) -> float:
         globals_ = self.settings.globals
@@ -266,6 +294,8 @@ class VrrpProcess:
         signal.signal(signal.SIGQUIT, lambda *_: self.record("on SIGQUIT"))
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
+        gc.freeze()
+        gc.disable()  # see _tidy_up
         self._watch(self.guest_in, self._guest_has_work)
         trio.lowlevel.start_guest_run(
             self._tasks, run_sync_soon_threadsafe=self._soon, done_callback=self._tasks_ended,
@@ -342,10 +372,25 @@ class VrrpProcess:
         if self.filter_stale:
             self._want_filter()
             self._tell_stakes()
+        for name in [name for name, at in self.unbound.items() if now >= at]:
+            router = self.engine.routers.get(name)
+            if router is None:
+                del self.unbound[name]
+            else:
+                self._rebind(m.Rebind(name, router.source))
         if now >= self.snapshot_at:
             self._send_snapshot(now)
         if self.errands:
             self.errands.end_overdue(now)
+        self._tidy_up(self.engine.deadline - now > QUIET)
+
+    def _tidy_up(self, quiet: bool) -> None:
+        """What takes milliseconds and may be done at any time. The recorder makes garbage collections frequent, because
+        it keeps every packet for a while; left to itself Python would begin one just when an advert is due."""
+        if quiet:
+            self.recorder.rest()
+        if gc.get_count()[0] > (GARBAGE if quiet else GARBAGE_MAX):
+            gc.collect()
 
     def _read(self, ready: list[tuple[int, int]]) -> None:
         for fd, _ in ready:
@@ -367,9 +412,9 @@ class VrrpProcess:
     async def _wind_up(self) -> None:
         """All is handed over: let scripts finish, undo what we did to the host."""
         await self.notifier.drain(SCRIPTS)
-        with suppress(OSError):
-            self.virtual_links.remove_all()
-            self.sysctls.restore()
+        for undo in (self.virtual_links.remove_all, self.sysctls.restore):
+            with suppress(OSError):
+                await trio.to_thread.run_sync(undo)  # a link takes the kernel twenty milliseconds
         if self.filter_lane.nft.port:
             with trio.move_on_after(2.0):
                 await self.filter_lane.release(fence.table_name(self.settings.globals))
@@ -427,8 +472,11 @@ class VrrpProcess:
             try:
                 self.wire.bind(router, effect.source)
                 self._prepare(router)
+                self.unbound.pop(effect.router, None)
             except (OSError, ValueError) as error:
-                self.log(m.Level.ERROR, f"({effect.router}) cannot open sockets: {error}")
+                if effect.router not in self.unbound:
+                    self.log(m.Level.ERROR, f"({effect.router}) cannot open sockets, trying again: {error}")
+                self.unbound[effect.router] = time.monotonic() + REBIND
         self.sockets_changed = True
         self.filter_stale = True
 
@@ -619,12 +667,15 @@ class VrrpProcess:
                     self._link_news(event)
 
     def _link_news(self, event: m.LinkChanged) -> None:
+        if self.finished.is_set():
+            return  # what goes now, we removed
         self.announcements.forget()
         for link in self._virtual_links():
             gone = link.name == event.name and event.link is None
             if gone or (link.base == event.name and event.link is not None and link.name not in self.engine.host.links):
                 with suppress(OSError):
                     self.virtual_links.make(link)
+                    self.made.add(link.name)
         self.filter_stale = True
 
     # ------------------------------------------------------------------------------------------------- the parent
@@ -636,11 +687,14 @@ class VrrpProcess:
     def _signalled(self) -> None:
         for number in os.read(self.signals_in, 64):
             if number == signal.SIGTERM:
-                self._stop()
+                self._stop("signal")
 
-    def _stop(self) -> None:
-        self._step(m.Stopped(at_once=self.stopping))
-        self.stopping = True
+    def _stop(self, who: str, keep: bool = False) -> None:
+        """Stop, as `who` wants. Only who says so twice is in a hurry: when the supervisor goes, the end of its line,
+        its last order and the kernel's signal may all come, and mean the same."""
+        again = who in self.stoppers and os.getppid() == self.parent
+        self.stoppers.add(who)
+        self._step(m.Stopped(at_once=again, keep=keep or self.keep))
 
     def _line_readable(self) -> None:
         for message in self.line.receive():
@@ -648,16 +702,16 @@ class VrrpProcess:
                 self._reload(message.body)
             else:
                 self._obey(message.body)
-        if self.line.closed and not self.stopping:
+        if self.line.closed:
             self._unwatch(self.line.fileno())
-            self.log(m.Level.WARNING, "the supervisor is gone: stopping")
-            self._stop()
+            if not self.stoppers:
+                self.log(m.Level.WARNING, "the supervisor is gone: stopping")
+                self._stop("line")
 
     def _obey(self, order: dict[str, Any]) -> None:
         match order.get("do"):
             case "stop":
-                self._step(m.Stopped(at_once=self.stopping, keep=bool(order.get("keep"))))
-                self.stopping = True
+                self._stop("order", bool(order.get("keep")))
             case "snapshot":
                 self._send_snapshot(time.monotonic())
             case "record":
@@ -732,6 +786,12 @@ _PERFORM: dict[type, Callable[[VrrpProcess, Any], None]] = {
 }
 
 
+def own_mark(settings: Settings) -> str:
+    """What tells the links and files of this daemon from those of another one on the same host."""
+    names = [name for name in (settings.globals.net_namespace, settings.globals.instance) if name]
+    return ":".join(["hakeep", *names])
+
+
 def _schedule(process: Process) -> None:
     if process.priority:
         sched.set_nice(process.priority)
@@ -754,8 +814,13 @@ def main(
     inherited: dict[str, int] | None = None,
     respawned: bool = False,
     fence_support: Support | None = None,
+    keep: bool = False,
+    standby: Mapping[str, m.Commanded] | None = None,
 ) -> int:
-    """Be the vrrp worker until it is stopped. Returns the exit status: 0, or 4 without permission."""
+    """Be the vrrp worker until it is stopped. Returns the exit status: 0, or 4 without permission.
+
+    `keep` leaves addresses where they are at the end. `standby` has the orders that hold for routers from the start.
+    """
     process = settings.globals.vrrp_process
     with suppress(OSError):
         sched.set_process_name(process.name or "hakeepd_vrrp")
@@ -773,7 +838,7 @@ def main(
         log(m.Level.WARNING, f"cannot set the scheduling of the vrrp worker: {error}")
     worker = VrrpProcess(
         settings, line, page, log, run_directory=run_directory, inherited=inherited, respawned=respawned,
-        fence_support=fence_support,
+        fence_support=fence_support, keep=keep, standby=standby,
     )
     worker.set_up()
     try:

@@ -6,7 +6,7 @@ beginning of each it takes down the engine's state: settings, the view of the ho
 holdings and queues (not the objects that hold them: those are made anew). Two chapters are kept, so a recording
 reaches back between half of the capacity and all of it, and a replay of it is exact.
 
-Noting an event costs a fifth of a microsecond, taking down the state about four for each router, once a chapter.
+Noting an event costs a fifth of a microsecond, taking down the state about five for each router, once a chapter.
 
 A recording is written as JSON lines: the state, then one event each, then how many there were and a digest of it all,
 so that a damaged file is known for one. Secrets are disguised on the way, see `disguise`: what an authentication had
@@ -88,14 +88,15 @@ class Step(NamedTuple):
 
 
 class Recorder:
-    """Keeps the last events of an engine, between `capacity` / 2 and `capacity` of them.
+    """Keeps the last events of an engine, at most `capacity` and (once there were so many) at least 45% of that.
 
-    The driver calls `note` with every event, before `Engine.step`.
+    The driver calls `note` with every event, before `Engine.step`, and `rest` when it has nothing better to do.
     """
 
     def __init__(self, engine: Engine, capacity: int = 10000) -> None:
         self._engine = engine
         self._chapter = max(1, capacity // 2)
+        self._nearly = self._chapter * 9 // 10
         self._before: list[tuple[float, Event]] = []
         self._state_before: Mapping[str, Any] = {}
         self._events: list[tuple[float, Event]] = []
@@ -107,9 +108,17 @@ class Recorder:
     def note(self, now: float, event: Event) -> None:
         """The engine is about to be told this."""
         if len(self._events) >= self._chapter:
-            state = take_down(self._engine)  # the rest in one go: a signal may ask us to `take` at any moment
-            self._before, self._state_before, self._events, self._state = self._events, self._state, [], state
+            self._begin_chapter()
         self._events.append((now, event))
+
+    def rest(self) -> None:
+        """There is time now: begin the next chapter if it is nearly due, rather than in the middle of things."""
+        if len(self._events) > self._nearly:
+            self._begin_chapter()
+
+    def _begin_chapter(self) -> None:
+        state = take_down(self._engine)  # and the rest in one go: a signal may ask us to `take` at any moment
+        self._before, self._state_before, self._events, self._state = self._events, self._state, [], state
 
     def take(self, ahead: float = 0.0) -> Recording:
         """What is there now. Cheap and unchangeable, so that it can be encoded elsewhere (a thread, a child)."""

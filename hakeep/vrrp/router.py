@@ -328,6 +328,10 @@ class VirtualRouter:
         self.last_heard = at
         self._arm_down(at, self.down_interval)
 
+    @property
+    def _answer_gap(self) -> float:
+        return min(ANSWER_GAP, self.settings.advert_int / 2)
+
     def standing(self, advert: Advert) -> Standing:
         """Compare an advert with us (RFC 9568 section 6.4.3: addresses as unsigned numbers in network order)."""
         ours = self.priority
@@ -409,7 +413,7 @@ class VirtualRouter:
     def _force_election(self, advert: Advert, now: float, at: float) -> None:
         """Somebody worse believes to be MASTER and has announced our addresses: claim them back."""
         self.holding.heal(now)
-        if now - self.answered < min(ANSWER_GAP, self.settings.advert_int / 2):
+        if now - self.answered < self._answer_gap:
             return
         self.answered = now
         what = f"Received advert from {advert.source} with lower priority {advert.priority}, ours {self.priority}"
@@ -436,9 +440,13 @@ class VirtualRouter:
             self.outcounted_for.clear()
         worse = (priority, source.packed) < (self.priority, self.source.packed)
         if worse and source not in self.outcounted_for and len(self.outcounted_for) < RIVALS_MAX:
+            self.memory.skip_ah_sequence()
+            if not self.settings.lower_prio_no_advert and now - self.answered >= self._answer_gap:
+                self.answered = now
+                self._advertise_at_once(now)
+                self.outcounted_for.clear()
             self.outcounted = now
             self.outcounted_for.add(source)
-            self.memory.skip_ah_sequence()
             self.holding.heal(now)
 
     def _meet_twin(self, advert: Advert, now: float, at: float) -> None:
@@ -570,9 +578,13 @@ class VirtualRouter:
             if not even_if_alone:  # if nobody takes over by then, nobody will: serve on, without a gap
                 self._arm_down(now, timers.handover_limit(self.settings))
         else:
-            self._recompute()
+            self._revalue()
             self.log(Level.NOTICE, "standby by order")
             self.out.append(Changed(self.name, self.state))
+
+    def begin_standby(self, until: float, even_if_alone: bool) -> None:
+        """Be in standby from the start: the order is older than this process."""
+        self.standby, self.standby_until, self.even_if_alone = True, until, even_if_alone
 
     def end_standby(self, now: float) -> None:
         """Take part in elections again."""
@@ -581,13 +593,20 @@ class VirtualRouter:
             return
         self.standby = self.even_if_alone = self.alone = False
         self.followed = None
-        self._recompute()
+        self._revalue()
         self.log(Level.NOTICE, "standby is over")
         self.out.append(Changed(self.name, self.state))
         if self.state is State.MASTER:
             self._advertise_at_once(now)
         elif self.state is State.BACKUP and self.owner:
             self._become_master(now, "owner of the addresses; standby is over")
+
+    def _revalue(self) -> None:
+        """Our priority counts for more, or less: a BACKUP moves its running timer by the difference."""
+        before = self.down_interval
+        self._recompute()
+        if self.state is State.BACKUP:
+            self._arm_down(self.timer, self.down_interval - before)
 
     def _resign(self, now: float, limit: float, *, at_once: bool) -> None:
         """Priority 0, once, and hand over."""

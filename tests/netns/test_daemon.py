@@ -21,6 +21,9 @@ pytestmark = pytest.mark.netns
 TOOL = (sys.executable, "-m", "hakeep.cli.hakeep")
 PATIENCE = 10.0
 
+#: Netlink events carry no time of their own: on a busy machine two observers are this far apart, in seconds.
+GRAIN = 0.02
+
 
 def within(daemon: Daemon, *words: str, pid: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a command where the daemon lives: its network, its /run."""
@@ -176,7 +179,7 @@ def test_standby_hands_over_without_a_gap_and_resume_takes_back(scene: Scene) ->
     scene.wait_for_holder("b", PATIENCE)
     assert len(scene.sniffer.adverts("a", since, priority=0)) == 1
     assert status(one)["standby"] is True
-    assert gap(scene, since, time.time()) == 0.0
+    assert gap(scene, since, time.time()) < GRAIN
     tool(one, "resume", "web")
     scene.wait_for_holder("a", PATIENCE)
 

@@ -113,6 +113,8 @@ def _cut(
             a_one_master.among(world, groups)
         world.segment.cuts -= cuts
         world.client_cuts[-1][1] = world.now
+        if not groups:  # in one direction: words were said, and not heard
+            world.words_lost_until = max(world.words_lost_until, world.now)
         world.mark(f"end of {name}")
 
     return first, then
@@ -286,13 +288,17 @@ def clock(host: Host, duration: float) -> tuple[Callable[[], None], Callable[[],
 
 
 def refuse_adverts(host: Host, duration: float) -> tuple[Callable[[], None], Callable[[], None]]:
-    """The kernel takes no adverts."""
+    """The kernel takes no adverts. With AH their sequences are used up all the same, so that its host refuses others'
+    until it steps down, when it has missed a down interval."""
 
     def allow() -> None:
         host.refuse_adverts = False
 
     def refuse() -> None:
+        world = host.world
         host.refuse_adverts = True
+        if world.shape.auth == "AH":
+            world.disturbed.append((world.now, world.now + duration + world.shape.longest_down))
 
     return _fault(host, "refused adverts", refuse, allow)
 

@@ -172,6 +172,8 @@ class Host:
     def start(self, marks: dict[str, Mark] | None = None) -> None:
         """A new worker. With marks it goes on where a dead one left off, and finds its packets."""
         self.life += 1
+        if marks is None:
+            self.before = None
         self.starting = self.frozen = self.lane_busy = self.dirty = self.listening = False
         self._runs(True)
         self.unseen_sleep = 0.0

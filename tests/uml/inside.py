@@ -220,20 +220,24 @@ class Scene:
         self.watch.start()
 
     def sample(self, name: str, *, status: str = "") -> None:
-        """Notes the routes of both hosts, and the status of the daemons on those named."""
+        """Notes the routes of both hosts, read between `at` and `until`, and the status of those named."""
         self.record["samples"][name] = {
             host.name: {
                 "at": time.monotonic(),
                 "routes": host.routes(),
+                "until": time.monotonic(),
                 "status": host.status() if host.name in status else None,
             } for host in self.hosts.values()}
 
-    def survey(self, name: str, *, status: str = "") -> None:
-        """A sample with all that there is on both hosts."""
+    def survey(self, name: str, *, sysctls: str, status: str = "") -> None:
+        """A sample with all else that there is on both hosts, and the settings of those named."""
         self.sample(name, status=status)
         for host in self.hosts.values():
             self.record["samples"][name][host.name] |= {
-                "links": host.ip("-o -d link show"), "addresses": host.ip("-o addr show"), "sysctls": host.sysctls()}
+                "links": host.ip("-o -d link show"),
+                "addresses": host.ip("-o addr show"),
+                "sysctls": host.sysctls() if host.name in sysctls else None,
+            }
 
     def wait_for_master(self, host: str) -> None:
         """Until that host, and it alone, has all virtual addresses."""
@@ -245,6 +249,7 @@ class Scene:
         """A signal to a, until b is master; then a comes back by what `then` does, by itself where there is nothing."""
         self.sample(f"{name}: before")
         pids = self.a.pids(target)
+        self.wait_for_master("a")
         since = time.monotonic()
         send(number, pids)
         wait_until(lambda: set(self.plan.vips) <= self.watch.held["b"], "b takes over")
@@ -266,13 +271,13 @@ class Scene:
 
     def play(self) -> None:
         """Everything, from the start of the daemons to their end."""
-        self.survey("idle")
+        self.survey("idle", sysctls="ab")
         for host in self.hosts.values():
             host.start()
         for host in self.hosts.values():
             wait_until(lambda host=host: "Startup complete" in host.log.read_text(), f"{host.name} listens")
         self.wait_for_master("a")
-        self.survey("master", status="ab")
+        self.survey("master", sysctls="a", status="ab")
         self.row("TERM", signal.SIGTERM, "supervisor", then=self.start_again)
         self.row("KILL all", signal.SIGKILL, "all", then=self.start_again)
         if not self.plan.vmac:
@@ -281,9 +286,9 @@ class Scene:
             self.row("STOP and CONT all", signal.SIGSTOP, "all", then=lambda: send(signal.SIGCONT, stopped))
         self.a.end()
         self.wait_for_master("b")
-        self.survey("a has ended")
+        self.survey("a has ended", sysctls="a")
         self.b.end()
-        self.survey("both have ended")
+        self.survey("both have ended", sysctls="b")
         time.sleep(self.plan.lease + 1)
         self.sample("a lease later")
 

@@ -53,6 +53,11 @@ def first(record: Record, host: str, address: str, held: bool, since: float) -> 
     return next(at for at, now in changes(record, host, address) if now is held and at >= since) - since
 
 
+def holds(record: Record, host: str, address: str, at: float) -> bool:
+    """Did it have the address at that time?"""
+    return any([held for moment, held in changes(record, host, address) if moment <= at][-1:])
+
+
 def overlap(record: Record, address: str, since: float, until: float) -> float:
     """For how many seconds both hosts had it in that time."""
     moments = sorted((at, host, now) for host in "ab" for at, now in changes(record, host, address))
@@ -202,16 +207,17 @@ def test_routes_of_the_hosts_are_byte_identical_after_everything(record: Record,
 
 
 @of_each_row
-def test_the_master_and_nobody_else_has_routes_of_the_virtual_addresses(record: Record, scene: str, row: str) -> None:
-    plan = SCENES[scene]
-    six = {address for address in plan.vips if ":" in address}
-    for moment, master, other in (("before", "a", "b"), ("taken over", "b", "a"), ("after", "a", "b")):
-        if (row, moment) == ("STOP worker", "taken over"):  # which a may have left again
-            continue
-        local = {host: set(re.findall(r"local (\S+) dev", record["samples"][f"{row}: {moment}"][host]["routes"]))
-                 for host in "ab"}
-        assert six <= local[master], moment
-        assert not six & local[other], moment
+def test_who_has_the_addresses_and_nobody_else_has_routes_of_them(record: Record, scene: str, row: str) -> None:
+    six = {address for address in SCENES[scene].vips if ":" in address}
+    masters = set()
+    for moment in MOMENTS:
+        for host in "ab":
+            sample = record["samples"][f"{row}: {moment}"][host]
+            held = {address for address in six if holds(record, host, address, sample["at"])}
+            if held == {address for address in six if holds(record, host, address, sample["until"])}:  # it stood still
+                assert six & set(re.findall(r"local (\S+) dev", sample["routes"])) == held, (moment, host)
+                masters |= {host} if held == six else set()
+    assert masters == {"a", "b"}
 
 
 @of_each_scene

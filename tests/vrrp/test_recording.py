@@ -145,6 +145,18 @@ def test_the_event_that_the_engine_fails_over_is_the_last_step(monkeypatch: pyte
     assert [step.failure for step in steps] == ["", "KeyError: 'V'"]
 
 
+def test_a_driver_that_rests_has_chapters_begin_then() -> None:
+    s = Stage(instance())
+    recorder = Recorder(s.engine, capacity=100)
+    sizes = []
+    for n in range(1000):
+        recorder.note(float(n), m.Ticked())
+        recorder.rest()
+        sizes.append(len(recorder))
+    assert max(sizes) < 100 and min(sizes[100:]) >= 45
+    assert [now for now, _ in recorder.take().events] == [float(n) for n in range(1000 - len(recorder), 1000)]
+
+
 # ---------------------------------------------------------------------------------------------------------- damage
 
 

@@ -90,6 +90,16 @@ def test_a_backup_in_standby_lets_all_others_go_first() -> None:
     assert s.state is BACKUP
 
 
+def test_a_backup_in_standby_moves_its_timer_back_and_forth() -> None:
+    s = Stage(instance(priority=150))
+    s.hear(200, 1.0)
+    s.until(2.0)
+    standby(s)
+    assert s.router().timer == pytest.approx(1 + 3 + 255 / 256)
+    resume(s)
+    assert s.router().timer == pytest.approx(1 + 3 + 106 / 256)
+
+
 def test_resume_makes_it_what_it_was() -> None:
     s = master()
     standby(s)

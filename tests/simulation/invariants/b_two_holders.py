@@ -14,7 +14,7 @@ Not claimed, because it cannot hold in principle:
 
 * until the first advert after a cut or a loss has ended has made it across (an interval and a down interval are given:
   who heard nothing may just be taking over);
-* while a kernel refuses to remove the address (the fence closes it at its timeout all the same);
+* while a kernel refuses to remove the address (the fence closes it at its timeout all the same), or with AH to send;
 * when a better router preempts one that has just frozen or died, which nobody can know before its adverts are missed
   (the fence closes at its timeout after the last advert, the lease ends);
 * from the moment a sleeping host wakes until its worker has had a turn: its clocks stood still, the fence with them.
