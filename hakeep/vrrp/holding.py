@@ -97,8 +97,9 @@ class Holding:
         self._arm_refresh(now)
 
     def adopt(self, now: float) -> None:
-        """Hold all addresses as a worker before us did: they are there, and known."""
+        """Hold all addresses as a worker before us did: they are there. It may have died before it announced them."""
         self._hold_all()
+        self.announcer.ask(self.name, self.present(), 1)
         self._arm_refresh(now)
 
     def update(self, now: float, before: tuple[VirtualAddress, ...]) -> None:

@@ -434,6 +434,8 @@ class VirtualRouter:
         every router that is worse, going by what the packets say, and the best is soon ahead. Once for each of them
         between two adverts of ours, and not for many: the packets may be forged.
         """
+        if now > self.late_at:
+            self.overslept(now)
         if self.state is not State.MASTER or self.source is None:
             return
         if self.outcounted < self.last_sent:
