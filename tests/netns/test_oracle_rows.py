@@ -60,7 +60,9 @@ def test_alone_it_becomes_master_after_one_down_interval(scene: Scene, version: 
     assert first.interval == interval
     adverts = wait_until(lambda: scene.sniffer.adverts("a")[:4] if len(scene.sniffer.adverts("a")) >= 4 else None, 5)
     gaps = [later.at - earlier.at for earlier, later in pairwise(adverts)]
-    assert all(interval - 0.005 <= gap <= interval + 0.05 for gap in gaps), gaps
+    # The beat is steady, so after one that a busy machine made late the next comes sooner.
+    assert all(interval - 0.05 <= gap <= interval + 0.05 for gap in gaps), gaps
+    assert abs(sum(gaps) / len(gaps) - interval) < 0.02
 
 
 def test_an_owner_is_master_at_once(scene: Scene) -> None:
