@@ -33,10 +33,10 @@ MORE = f"virtual_ipaddress_excluded {{\n {VIP6}/64\n }}"
 GRAIN = 0.006
 #: The most that two hosts may be reachable, in seconds: after a crash with the fence, and in a move that was planned.
 CRASH, PLANNED = 0.005 + GRAIN, 0.1
-#: A killed worker is MASTER again within this time, in seconds.
 #: Seconds after which the supervisor respawns at once again.
 DEATHS_FORGOTTEN = 10.5
 
+#: A killed worker is MASTER again within this time, in seconds.
 RESPAWN = 0.1
 
 

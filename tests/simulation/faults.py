@@ -73,7 +73,7 @@ def _duration(world: World) -> float:
 
 
 def _rest(world: World, extra: float) -> None:
-    settle = world.shape.longest_down + GRACE + extra
+    settle = world.shape.longest_down + GRACE + extra + (world.shape.interval if world.shape.auth == "AH" else 0.0)
     world.later(settle, world.quiet)
     rest = settle + world.random.uniform(0.01, 8.0)
     world.later(rest, world.quiet)

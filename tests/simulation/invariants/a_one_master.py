@@ -4,8 +4,9 @@
 Two may say MASTER for the time that one advert needs, when a better router takes over (preempt_delay) at the very
 moment at which we look: then a look 50 ms later decides.
 
-Narrower than it sounds in one case: while the kernel refuses to send or to change addresses, a router tries again
-after 1, 2 and 4 s. Such a world is given 5 s more.
+Narrower than it sounds in two cases. While the kernel refuses to send or to change addresses, a router tries again
+after 1, 2 and 4 s: such an episode is given 5 s more. And with AH, which has one sequence for all, three masters that
+send within the flight of a packet refuse each other once more: such a world is given one more advert interval.
 """
 
 from __future__ import annotations
