@@ -112,6 +112,7 @@ def test_adverts_go_on_while_it_is_written(scene: Scene) -> None:
     daemon = master(scene)
     for _ in range(3):
         tool(daemon, "record")
+    wait_until(lambda: len(scene.sniffer.adverts("a")) > 5, PATIENCE)
     adverts = [frame.at for frame in scene.sniffer.adverts("a")]
     gaps = [later - earlier for earlier, later in itertools.pairwise(adverts)]
     assert max(gaps) < 0.2 + 0.1

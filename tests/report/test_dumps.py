@@ -375,7 +375,15 @@ class Keepalived:
         path = self.directory / name
         path.unlink(missing_ok=True)
         self.process.send_signal(number)
-        return str(until(lambda: path.exists() and path.read_text()))
+        seen: list[tuple[int, int]] = []
+
+        def written() -> bool:
+            """keepalived writes into the file that it named: whole is what has not changed for a while."""
+            seen.append((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0))
+            return len(seen) > 10 and seen[-1][0] > 0 and len(set(seen[-10:])) == 1
+
+        until(written)
+        return path.read_text()
 
     def settled_json(self) -> list[dict[str, Any]] | None:
         try:
