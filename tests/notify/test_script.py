@@ -81,7 +81,7 @@ async def test_the_surroundings_of_a_script(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("KEPT", "yes")
     out = tmp_path / "out"
-    script = f"exec > {out}; env; echo PGID $(ps -o pgid= -p $$) $$; ls -l /proc/$$/fd; grep Sig /proc/self/status"
+    script = f"exec > {out}; env; echo PGID $(cut -d ' ' -f 5 /proc/$$/stat) $$; ls -l /proc/$$/fd; grep Sig /proc/self/status"
     async with running() as (runner, _):
         assert await runner.execute(shell(script)) == 0
     text = out.read_text()
