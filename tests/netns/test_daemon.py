@@ -27,7 +27,7 @@ GRAIN = 0.02
 
 def within(daemon: Daemon, *words: str, pid: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a command where the daemon lives: its network, its /run."""
-    enter = ("nsenter", f"--target={pid or daemon.pid}", "--mount", "--net", "--")
+    enter = ("nsenter", f"--target={pid or daemon.pid}", "--mount", "--root", "--net", "--")
     return subprocess.run(
         (*enter, *words), capture_output=True, text=True, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
@@ -90,7 +90,7 @@ def test_status_tells_what_the_kernel_has(scene: Scene) -> None:
 
 def test_a_dead_daemon_gives_status_3(scene: Scene) -> None:
     daemon = running_master(scene)
-    keeper = subprocess.Popen(["nsenter", f"--target={daemon.pid}", "--mount", "--net", "sleep", "60"])
+    keeper = subprocess.Popen(["nsenter", f"--target={daemon.pid}", "--mount", "--root", "--net", "sleep", "60"])
     try:
         wait_until(lambda: Path(f"/proc/{keeper.pid}/comm").read_text() == "sleep\n", PATIENCE)
         daemon.signal(signal.SIGTERM)

@@ -52,7 +52,7 @@ sys.exit(main())
 
 def tool(daemon: Daemon, *words: str, status: int | None = 0) -> str:
     """What `hakeep WORDS` prints where the daemon lives: its network, its /run. `status` None = any."""
-    enter = ("nsenter", f"--target={daemon.pid}", "--mount", "--net", "--")
+    enter = ("nsenter", f"--target={daemon.pid}", "--mount", "--root", "--net", "--")
     done = subprocess.run(
         (*enter, *TOOL, *words), capture_output=True, text=True, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
