@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hakeep.config.advice import Advice
+from hakeep.config.cures import VALUES
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.reader import Line
 from hakeep.config.schema import Block, Entries, Keyword, Missing, Repeat, Section
@@ -99,7 +100,7 @@ class _Binder:
         if block.name and not names:
             self._missing(keyword, line)
             return
-        if names and not block.name:
+        if names and not block.name and node.opened:
             self._extra_words(keyword, line, names)
         name = " ".join(names if block.head else names[:1])
         if block.unique and not self._first_of(keyword, name, line):
@@ -120,7 +121,8 @@ class _Binder:
                         inner.places.setdefault("entries", []))
         else:
             self.children(node.children or (), inner)
-        section = self.close(inner, keyword.name, name, line)
+        section = self.close(inner, keyword.preferred or keyword.name, name, line)
+        vars(section)["end"] = node.closed
         if keyword.repeat is Repeat.ADD:
             opened.lists.setdefault(keyword.field, []).append(section)
             opened.places.setdefault(keyword.field, []).append(line)
@@ -150,7 +152,7 @@ class _Binder:
 
     def _entries(self, keyword: Keyword, entries: Entries, node: Node, opened: _Open) -> None:
         names = node.line.words[1:]
-        if names:
+        if names and node.opened:
             self._extra_words(keyword, node.line, names)
         self._need_brace(keyword, node)
         kept = opened.lists.setdefault(keyword.field, [])
@@ -270,6 +272,8 @@ class _Binder:
                 also=(previous.closed.span(), f"this closes {previous.line.words[0]}"),
                 fix="move the closing brace", verdict=Verdict.UNKNOWN_KEYWORD))
             return home
+        if line.open_quote >= 0:
+            self._open_quote(line)
         if self._advice is None:
             self._advice = Advice(self.root)
         note, fix = self._advice.on(word, opened.path, opened.block)
@@ -310,7 +314,8 @@ class _Binder:
         message = complaint.message if complaint.message.startswith(keyword.name) else (
             f"{keyword.name}: {complaint.message}")
         self.diagnostics.append(Diagnostic(
-            complaint.code, complaint.severity, message, span, note=note, fix=complaint.fix,
+            complaint.code, complaint.severity, message, span, note=note,
+            fix=complaint.fix or VALUES.get(" ".join(line.words), ""),
             verdict=complaint.verdict, stops=stops))
 
     def _deprecated(self, keyword: Keyword, line: Line) -> None:
@@ -329,9 +334,14 @@ class _Binder:
             note=_synopsis(keyword), verdict=Verdict.MISSING_PARAMETER if fatal else Verdict.GENERAL, stops=fatal))
 
     def _need_brace(self, keyword: Keyword, node: Node) -> None:
-        if node.children is None:
-            self._error(Code.MISSING_BRACE, f"{keyword.name} needs a block in braces", node.line,
-                        note="it is taken for an empty one", verdict=Verdict.BRACES)
+        if node.opened is None:
+            named = isinstance(keyword.value, Block) and keyword.value.name
+            note = "it is taken for an empty one" if node.children is None else "keepalived takes it for an empty one"
+            self.diagnostics.append(Diagnostic(
+                Code.MISSING_BRACE, Severity.ERROR, f"{keyword.name} needs a block in braces", node.line.span(),
+                note=note, fix=f"write {' '.join(node.line.words)} {{ ... }}" if named else
+                f"write {keyword.name} {{ {' '.join(node.line.words[1:]) or '...'} }}",
+                verdict=Verdict.BRACES, stops=_vital_when_empty(keyword)))
 
     def _extra_words(self, keyword: Keyword, line: Line, names: Sequence[str]) -> None:
         self._error(Code.EXTRA_WORDS, f"{keyword.name} takes no words before its '{{'", line.span(1),
@@ -367,6 +377,13 @@ def _content(keyword: Keyword) -> Block | None:
     if isinstance(keyword.value, Block):
         return _LIST if keyword.value.entries else keyword.value
     return _LIST if isinstance(keyword.value, Entries) else None
+
+
+def _vital_when_empty(keyword: Keyword) -> bool:
+    """Whether nothing starts when the block is taken for an empty one (or for what follows it)."""
+    if isinstance(keyword.value, Block):
+        return any(child.vital and child.required for child in keyword.value.children)
+    return keyword.vital
 
 
 def _synopsis(keyword: Keyword) -> str:

@@ -1,8 +1,11 @@
-"""Definitions ($NAME=text), what is predefined, and the sequences ~SEQ and ~LST.
+"""Definitions ($NAME=text) and what is predefined.
 
 A definition's text is expanded when it is used, so definitions may use one another and later ones. Only the braced
 form ${NAME} is replaced anywhere; the plain one needs the end of the line, a blank, a comma or a closing parenthesis
 after it. What is not defined stays as it is written.
+
+A text is often expanded a hundred thousand times, once for each value of a sequence. So its uses are found once, and
+where the uses are of definitions that use no others, expansion is one string operation.
 """
 
 from __future__ import annotations
@@ -10,20 +13,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hakeep.config.span import Span, Via
 from hakeep.config.text import Place, Segment, Text
 
 _USE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?:[ \t]+([^{}]*))?\}|([A-Za-z_]\w*)(?=$|[ \t,)]))", re.ASCII)
+_NAME = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
 ASSIGNMENT = re.compile(r"\$([A-Za-z_]\w*)=[ \t]*", re.ASCII)
-_SEQUENCES = ("~SEQ(", "~SEQx(", "~LST(")
-_SEQUENCE = re.compile(r"~(SEQx?|LST)\(([^)]*)\)[ \t]*")
+SEQUENCES = ("~SEQ(", "~SEQx(", "~LST(")
 
-#: No line may grow longer by expansion, no sequence may repeat a line more often, no definition may hold another that
-#: holds another ... more often.
+#: No line may grow longer or use more definitions by expansion, no definition may hold another that holds another ...
+#: more often.
 LONGEST = 100_000
-MOST = 100_000
+BUSIEST = 2_000
 DEEPEST = 100
+#: How many texts and places are remembered. Written texts are few; this bounds what a hostile file can do.
+_REMEMBERED = 10_000
+
+#: A text to be expanded, and the names that are being expanded around it.
+Pending = tuple[Text, frozenset[str]]
 
 
 class Refused(ValueError):
@@ -63,71 +72,203 @@ class Dice:
         return low + (self._state >> 33) % (high - low + 1) if high > low else low
 
 
+class _Template(NamedTuple):
+    """A text taken apart at its uses: their names and places, and a form in which %s stands for each."""
+
+    names: tuple[str, ...]
+    spots: tuple[tuple[int, int], ...]
+    form: str
+
+
 class Definitions:
     """The table of definitions while one configuration is read."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._lines: dict[str, tuple[Text, ...]] = {}
+        self._plain: dict[str, tuple[str, Place | None]] = {}  # the definitions of one line that use no others
+        self._templates: dict[str, _Template] = {}
+        self._places: dict[tuple[object, ...], tuple[Place, object]] = {}
+        self._unrolled: dict[tuple[object, ...], tuple[list[Pending], object]] = {}
         self._environment = surroundings.environment
         self.dice = Dice(surroundings.seed)
-        self.instance = ""
-        self.folder = ""
+        self._fixed = {"_HASH": "#", "_BANG": "!", "_INSTANCE": "", "_PWD": ""}
+        for name, value in self._fixed.items():
+            self._fix(name, value)
+
+    # ---------------------------------------------------------------------------------------------- what is defined
 
     def define(self, name: str, lines: tuple[Text, ...]) -> None:
         """Set (or replace) a definition."""
         self._lines[name] = lines
+        if len(lines) == 1 and "$" not in lines[0].text:
+            self._plain[name] = lines[0].text, lines[0].place
+        else:
+            self._plain.pop(name, None)
+
+    @property
+    def instance(self) -> str:
+        """What ${_INSTANCE} stands for."""
+        return self._fixed["_INSTANCE"]
+
+    @instance.setter
+    def instance(self, name: str) -> None:
+        self._fix("_INSTANCE", name)
+
+    @property
+    def folder(self) -> str:
+        """What ${_PWD} stands for."""
+        return self._fixed["_PWD"]
+
+    @folder.setter
+    def folder(self, path: str) -> None:
+        self._fix("_PWD", path)
+
+    def _fix(self, name: str, value: str) -> None:
+        self._fixed[name] = value
+        if name not in self._lines:
+            self._plain.pop(name, None)
+            if "$" not in value:
+                self._plain[name] = value, None
+
+    def _find(self, name: str, argument: str, place: Place) -> tuple[Text, ...] | None:
+        lines = self._lines.get(name)
+        if lines is not None:
+            return lines
+        text = self._predefined(name, argument)
+        return None if text is None else (Text(text, place),)
+
+    def _predefined(self, name: str, argument: str) -> str | None:
+        if name == "_ENV":
+            return self._environment.get(argument.strip(), "")
+        if name == "_RANDOM":
+            numbers = [int(n) for n in argument.split() if n.isdecimal() and n.isascii() and len(n) < 11]
+            low, high = (*numbers, *(0, 32767)[len(numbers) :])[:2]
+            return str(self.dice.roll(low, high))
+        return self._fixed.get(name)
 
     def undefined(self, text: Text) -> Iterator[tuple[str, Span, bool]]:
         """Names in `text` that look like uses of a definition but are not defined: as written, where, and whether
         the use has bare braces (which keepalived takes for those of a block)."""
         for match in _USE.finditer(text.text):
             name = match.group(1) or match.group(3)
-            if name not in self._lines and self._predefined(name, "") is None:
+            if name not in self._lines and name not in self._fixed and name not in ("_ENV", "_RANDOM"):
                 braces = match.group(1) is not None and text.text.count('"', 0, match.start()) % 2 == 0
                 yield match.group(), text.span(match.start(), match.end()), braces
 
-    def expand(self, text: Text, active: frozenset[str]) -> tuple[Text, list[tuple[Text, frozenset[str]]]]:
+    def stuck(self, text: Text) -> Iterator[tuple[str, Span]]:
+        """Names in `text` that are defined but not replaced, because of what follows them."""
+        for match in _NAME.finditer(text.text):
+            if match.group(1) in self._lines and not _USE.match(text.text, match.start()):
+                yield match.group(1), text.span(match.start(), match.end())
+
+    # --------------------------------------------------------------------------------------------------- expansion
+
+    def expand(self, text: Text, active: frozenset[str]) -> tuple[Text, list[Pending], int]:
         """`text` with all definitions in it replaced. A use of an `active` name would refer to itself.
 
         A definition of several lines gives further texts as they are written, each with the names that are active in
-        it. Raises `Refused`.
+        it. The number is that of the uses. Raises `Refused`.
         """
-        if not _USE.search(text.text):
-            return text, []
+        template = self._templates.get(text.text) or self._take_apart(text.text)
+        if not template.names:
+            return text, [], 0
+        if not active or active.isdisjoint(template.names):
+            plain = self._plain
+            found = [plain.get(name) for name in template.names]
+            if None not in found:
+                return self._fill(text, template, found), [], 1  # type: ignore[arg-type]
         joined = _Joined(text)
         self._join(joined, text.text, active, text.span, verbatim=True)
-        return (joined.done() if joined.uses else text), joined.further
+        return (joined.done() if joined.uses else text), joined.further, joined.uses
+
+    def _take_apart(self, text: str) -> _Template:
+        names, spots, form, position = [], [], [], 0
+        for match in _USE.finditer(text):
+            names.append(match.group(1) or match.group(3))
+            spots.append(match.span())
+            form += [text[position : match.start()].replace("%", "%%"), "%s"]
+            position = match.end()
+        form.append(text[position:].replace("%", "%%"))
+        if len(self._templates) > _REMEMBERED:
+            self._templates.clear()
+        template = self._templates[text] = _Template(tuple(names), tuple(spots), "".join(form))
+        return template
+
+    def _fill(self, text: Text, template: _Template, found: list[tuple[str, Place | None]]) -> Text:
+        """One string operation; the place is the same for all values of the same lengths."""
+        values, places = zip(*found, strict=True)
+        filled = template.form % values
+        if len(filled) > LONGEST:
+            raise Refused("much", f"the line grows beyond {LONGEST} characters", text.span())
+        key = (id(text.place), text.shift, id(template), *map(len, values), *map(id, places))
+        known = self._places.get(key)
+        if known is None:
+            joined = _Joined(text)
+            position = 0
+            for name, (start, end), value, place in zip(template.names, template.spots, values, places, strict=True):
+                joined.copy(position, start)
+                joined.begin(name, start, end, place or text.place)
+                joined.put(value)
+                joined.end()
+                position = end
+            joined.copy(position, len(text.text))
+            if len(self._places) > _REMEMBERED:
+                self._places.clear()
+            # the key holds addresses, so what stands at them must stay
+            known = self._places[key] = joined.done().place, (text.place, template, places)
+        return Text(filled, known[0])
+
+    def unrolled(self, text: Text, active: frozenset[str]) -> list[Pending] | None:
+        """The lines of a definition of several lines, if `text` is nothing but a use of one; else None."""
+        template = self._templates.get(text.text) or self._take_apart(text.text)
+        if len(template.names) != 1 or template.spots[0] != (0, len(text.text)) or template.names[0] in active:
+            return None
+        name = template.names[0]
+        lines = self._lines.get(name, ())
+        if len(lines) < 2 or len(active) == DEEPEST:
+            return None
+        key = (id(text.place), text.shift, id(lines), active)
+        known = self._unrolled.get(key)
+        if known is None:
+            at, inner = text.span(), active | {name}
+            if len(self._unrolled) > _REMEMBERED:
+                self._unrolled.clear()
+            known = self._unrolled[key] = [(_used_at(line, name, at), inner) for line in lines], (text.place, lines)
+        return known[0]
 
     def leading_sequence(
         self, text: Text, active: frozenset[str]
-    ) -> tuple[Text, list[tuple[Text, frozenset[str]]], frozenset[str]] | None:
+    ) -> tuple[Text, list[Pending], frozenset[str]] | None:
         """`text` with only the definition at its head put in, if that makes it begin with a sequence; else None.
 
         The rest must wait, because it is to be expanded once for every value. Also returned: further lines as from
         `expand`, and the names that are active from here on.
         """
-        further: list[tuple[Text, frozenset[str]]] = []
+        further: list[Pending] = []
         while match := _USE.match(text.text):
             name = match.group(1) or match.group(3)
             lines = self._lines.get(name)
-            if lines is None or name in active or (len(lines) > 1 and match.end() < len(text.text)):
+            if lines is None or name in active or not lines[0].text.startswith(("~", "$")) or (
+                len(lines) > 1 and match.end() < len(text.text)
+            ):
                 return None
             active |= {name}
             at = text.span(0, match.end())
             joined = _Joined(text)
-            joined.begin(name, 0, match.end(), lines)
+            joined.begin(name, 0, match.end(), lines[0].place)
             joined.put(lines[0].text)
             joined.end()
             joined.copy(match.end(), len(text.text))
             text = joined.done()
             further = [*((_used_at(line, name, at), active) for line in lines[1:]), *further]
-            if text.text.startswith(_SEQUENCES):
+            if text.text.startswith(SEQUENCES):
                 return text, further, active
         return None
 
     def _join(
         self, joined: _Joined, text: str, active: frozenset[str], span: Callable[[int, int], Span], *, verbatim: bool,
     ) -> None:
+        """Expansion in general: definitions within definitions, definitions of several lines, names not defined."""
         position = 0
         for match in _USE.finditer(text):
             name = match.group(1) or match.group(3)
@@ -143,7 +284,7 @@ class Definitions:
                 raise Refused("follow", f"${name} has several lines, so nothing may follow it on its line", at)
             if verbatim:
                 joined.copy(position, match.start())
-                joined.begin(name, match.start(), match.end(), lines)
+                joined.begin(name, match.start(), match.end(), lines[0].place)
             else:
                 joined.put(text[position : match.start()])
             inner = active | {name}
@@ -152,38 +293,13 @@ class Definitions:
                 joined.end()
             joined.further += [(_used_at(line, name, at), inner) for line in lines[1:]]
             joined.uses += 1
-            if joined.length + joined.uses > LONGEST:
-                raise Refused("much", f"the line grows beyond {LONGEST} characters", at)
+            if joined.length > LONGEST or joined.uses > BUSIEST:
+                raise Refused("much", f"the line grows beyond {LONGEST} characters or {BUSIEST} definitions", at)
             position = match.end()
         if verbatim:
             joined.copy(position, len(text))
         else:
             joined.put(text[position:])
-
-    def _find(self, name: str, argument: str, place: Place) -> tuple[Text, ...] | None:
-        lines = self._lines.get(name)
-        if lines is not None:
-            return lines
-        text = self._predefined(name, argument)
-        return None if text is None else (Text(text, place),)
-
-    def _predefined(self, name: str, argument: str) -> str | None:
-        match name:
-            case "_PWD":
-                return self.folder
-            case "_INSTANCE":
-                return self.instance
-            case "_HASH":
-                return "#"
-            case "_BANG":
-                return "!"
-            case "_ENV":
-                return self._environment.get(argument.strip(), "")
-            case "_RANDOM":
-                numbers = [int(n) for n in argument.split() if n.isdecimal() and n.isascii() and len(n) < 11]
-                low, high = (*numbers, *(0, 32767)[len(numbers) :])[:2]
-                return str(self.dice.roll(low, high))
-        return None
 
 
 def _always(span: Span) -> Callable[[int, int], Span]:
@@ -208,7 +324,7 @@ class _Joined:
         self._open: tuple[int, int, int] = (0, 0, 0)
         self.length = 0
         self.uses = 0
-        self.further: list[tuple[Text, frozenset[str]]] = []
+        self.further: list[Pending] = []
 
     def put(self, part: str) -> None:
         self._parts.append(part)
@@ -221,12 +337,12 @@ class _Joined:
             self._segments.append(Segment(self.length, end - start, source, length, length == end - start))
             self.put(self._text.text[start:end])
 
-    def begin(self, name: str, start: int, end: int, lines: tuple[Text, ...]) -> None:
+    def begin(self, name: str, start: int, end: int, defined: Place) -> None:
         """What is put until `end` stands for start..end of the original text, a use of `name`."""
         self._open = (self.length, *self._locate(start, end))
-        place = lines[0].place
-        if place is not self.place:
-            self._via.append(Via(f"with ${name} as defined at", place.file, place.line))
+        via = Via(f"with ${name} as defined at", defined.file, defined.line)
+        if defined is not self.place and via not in self._via:
+            self._via.append(via)
 
     def end(self) -> None:
         start, source, source_length = self._open
@@ -238,82 +354,3 @@ class _Joined:
     def done(self) -> Text:
         place = self.place._replace(via=(*self._via, *self.place.via), segments=tuple(self._segments))
         return Text("".join(self._parts), place)
-
-
-# ------------------------------------------------------------------------------------------------------- sequences
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """One ~SEQ or ~LST at the head of a line: variables, their values by repetition, and the rest of the line."""
-
-    variables: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    rest: Text
-
-
-def read_sequence(text: Text, definitions: Definitions, active: frozenset[str]) -> Sequence | None:
-    """The sequence that `text` begins with, or None. Raises `Refused`."""
-    if not text.text.startswith(_SEQUENCES):
-        return None
-    match = _SEQUENCE.match(text.text)
-    if not match:
-        raise Refused("sequence", "this sequence has no closing ')'", text.span(), _SYNOPSIS)
-    kind = match.group(1)
-    arguments, _ = definitions.expand(Text(match.group(2), text.place, text.shift + match.start(2)), active)
-    span = text.span(0, match.end(2) + 1)
-    read = _read_lists if kind == "LST" else _read_numbers
-    variables, rows = read(arguments.text, span, kind)
-    return Sequence(variables, rows, text.cut(match.end()))
-
-
-_SYNOPSIS = (
-    "~SEQ(VAR, [START, [STEP,]] END), ~SEQx(...) for hexadecimal, ~LST(VAR, VALUE, ...) or ~LST({A,B}, {1,2}, ...)"
-)
-
-
-def _read_numbers(arguments: str, span: Span, kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    variable, *words = (word.strip() for word in arguments.split(","))
-    if not _is_name(variable) or not 1 <= len(words) <= 3:
-        raise Refused("sequence", f"~{kind} needs a variable and one to three numbers", span, _SYNOPSIS)
-    try:
-        numbers = [_number(word) for word in words]
-    except ValueError:
-        raise Refused("sequence", f"~{kind} takes whole numbers", span, _SYNOPSIS) from None
-    end = numbers[-1]
-    start = numbers[0] if len(numbers) > 1 else (-1 if end < 0 else 1)
-    step = numbers[1] if len(numbers) == 3 else (1 if end >= start else -1)
-    if step == 0 or (end - start) * step < 0:
-        raise Refused("sequence", f"step {step} never leads from {start} to {end}", span, _SYNOPSIS)
-    if abs(end - start) // abs(step) >= MOST:
-        raise Refused("much", f"this sequence has more than {MOST} values", span)
-    values = range(start, end + (1 if step > 0 else -1), step)
-    return (variable,), tuple((f"{v:x}" if kind == "SEQx" else str(v),) for v in values)
-
-
-def _number(word: str) -> int:
-    """An integer with its base in the prefix, as C's strtol reads it with base 0."""
-    sign = -1 if word.startswith("-") else 1
-    digits = word.lstrip("+-")
-    if not digits.isalnum() or not digits.isascii():
-        raise ValueError(word)
-    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits.startswith("0") and len(digits) > 1 else 10
-    return sign * int(digits, base)
-
-
-def _read_lists(arguments: str, span: Span, _kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    groups = [braced or single for braced, single in re.findall(r"\{([^{}]*)\}|([^,{}]+)", arguments)]
-    lists = [[word.strip() for word in group.split(",")] for group in groups if group.strip()]
-    if not lists or not all(_is_name(name) for name in lists[0]):
-        raise Refused("sequence", "~LST needs the name of a variable first", span, _SYNOPSIS)
-    names, *rows = lists
-    for row in rows:
-        if len(row) > len(names):
-            raise Refused("sequence", f"~LST has {len(row)} values for {len(names)} variables", span, _SYNOPSIS)
-        if any(" " in value or "\t" in value for value in row):
-            raise Refused("sequence", "a value of ~LST cannot hold a blank", span, _SYNOPSIS)
-    return tuple(names), tuple(tuple(row + [""] * (len(names) - len(row))) for row in rows)
-
-
-def _is_name(word: str) -> bool:
-    return word.isidentifier() and word.isascii()

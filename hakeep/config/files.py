@@ -2,72 +2,118 @@
 
 Patterns follow keepalived: braces are expanded first, then each alternative is matched by glob; a relative name starts
 from the folder of the file that includes it. A file must be regular and have no execute permission.
+
+What is no configuration at all (a device, a program, a hundred megabytes in one line) must cost neither memory nor
+time: such files are told by a look at their beginning, and lines that reading will drop are cut short here already.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 import stat
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from glob import escape, glob, has_magic
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 from hakeep.config.definitions import Surroundings
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
+from hakeep.config.forms import is_yaml
 from hakeep.config.host import Host
-from hakeep.config.keywords.static import Config
-from hakeep.config.loaded import Loaded, assemble
-from hakeep.config.reader import CHECKS, Failure, Line, Opened, Reader
+from hakeep.config.keywords.static import ROOT, Config
+from hakeep.config.loaded import Loaded, assemble, conclude
+from hakeep.config.reader import CHECKS, LINE_LIMIT, LINES_LIMIT, Failure, Opened, Reader
 from hakeep.config.settled import Script
 
 __all__ = ["DEFAULT_PATHS", "Host", "Loaded", "load", "this_host"]
 
 #: Where the configuration is looked for when the command line names none.
 DEFAULT_PATHS = ("/etc/hakeep/hakeep.conf", "/etc/keepalived/keepalived.conf")
+#: No file may be larger than this, in bytes, when lines that are too long have been cut.
+SIZE_LIMIT = 128 << 20
+#: How much of a file is looked at to see whether it is text.
+_SAMPLE = 4096
+#: How much is read at a time.
+_BLOCK = 1 << 20
+#: Four bytes a character at most: what is left of a line that is too long has too many characters still.
+_OVERLONG = re.compile(rb"^([^\n]{%d})[^\n]+" % (LINE_LIMIT * 4), re.MULTILINE)
 
 
 def load(
     path: str, *, config_id: str | None = None, all_config: bool = False, host: Host | None = None,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None, unsaved: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Read, bind, settle and check the configuration at `path` (which may be a pattern). Never raises for its content.
 
     `config_id` decides @ID lines; None: the host name up to its first dot. `all_config` makes every failed include an
-    error. `host` holds facts to judge by; `this_host` has those of the machine we are on.
+    error. `host` holds facts to judge by; `this_host` has those of the machine we are on. `unsaved` are texts that
+    count instead of what the files hold, by the files' real paths: what is in an editor. Such a file need not exist.
     """
+    opener = partial(open_files, unsaved=unsaved) if unsaved else open_files
     surroundings = Surroundings(
         config_id=os.uname().nodename.partition(".")[0] if config_id is None else config_id,
         environment=os.environ if environment is None else environment, seed=time.time_ns())
-    reader = Reader(open_files, surroundings, checks=CHECKS if all_config else frozenset())
-    opened = open_files(path, os.curdir)
+    reader = Reader(opener, surroundings, checks=CHECKS if all_config else frozenset())
+    opened = opener(path, os.curdir)
     if not opened.files:
         reason = opened.failures[0].what if opened.failures else f"{path} does not exist"
         missing = Diagnostic(Code.FILE_MISSING, Severity.ERROR, reason, verdict=Verdict.FILE_NOT_FOUND, stops=True,
                              note="this is the main configuration file")
         return Loaded(Config(), None, (missing,))
-    lines: list[Line] = []
-    for name, folder, text in opened.files:
-        lines += reader.read(name, folder, text)
     for failure in opened.failures:
         reader.diagnostics.append(Diagnostic(Code.FILE_UNUSABLE, Severity.ERROR, failure.what,
                                              verdict=Verdict.INCLUDE if all_config else Verdict.OK))
     host = host or Host()
-    return assemble(lines, reader, host if host.read_file else replace(host, read_file=read_file))
+    host = host if host.read_file else replace(host, read_file=read_file)
+    if any(is_yaml(name, text[:_SAMPLE]) for name, _, text in opened.files):
+        return _load_yaml(opened, reader.diagnostics, host)
+    collecting = gc.isenabled()
+    gc.disable()  # all that is made is kept: to look for garbage again and again would take longer than reading
+    try:
+        lines = (line for name, folder, text in opened.files for line in reader.read(name, folder, text))
+        return assemble(lines, reader, host)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load_yaml(opened: Opened, diagnostics: list[Diagnostic], host: Host) -> Loaded:
+    """The configuration of a YAML file: see `hakeep.config.forms.shaping`."""
+    from hakeep.config.forms.nodes import Refused
+    from hakeep.config.forms.shaping import tree
+
+    sources = {name: text for name, _, text in opened.files}
+    name, _, text = opened.files[0]
+    if len(sources) > 1:
+        several = Diagnostic(Code.SHAPE, Severity.ERROR, "a YAML configuration is one file, and here are several",
+                             note=" ".join(sources), stops=True)
+        return Loaded(Config(), None, (several,), sources)
+    try:
+        return conclude(tree(name, text, ROOT), diagnostics, sources, host)
+    except Refused as refused:
+        return Loaded(Config(), None, (*diagnostics, refused.diagnostic), sources)
 
 
 # ------------------------------------------------------------------------------------------------------------ files
 
 
-def open_files(pattern: str, folder: str) -> Opened:
-    """The files that a pattern means, read, and what failed. See the module's docstring for the rules."""
+def open_files(pattern: str, folder: str, *, unsaved: Mapping[str, str] | None = None) -> Opened:
+    """The files that a pattern means, read, and what failed. See the module's docstring for the rules, `load` for
+    `unsaved`."""
+    unsaved = unsaved or {}
     found: list[str] = []
     failures: list[Failure] = []
     alternatives = expand_braces(pattern)
     for alternative in alternatives:
         matches = sorted(glob(str(Path(escape(folder)) / alternative)))  # noqa: PTH207
+        if not matches and os.path.realpath(Path(folder) / alternative) in unsaved:
+            matches = [str(Path(folder) / alternative)]
         found += [match for match in matches if match not in found]
         if not matches and has_magic(alternative):
             failures.append(Failure("wildcard_match", f"no file matches {alternative}"))
@@ -78,12 +124,23 @@ def open_files(pattern: str, folder: str) -> Opened:
                                    else f"{pattern} does not exist"))
     files: list[tuple[str, str, str]] = []
     for name in found:
-        text = _read_text(name)
+        text = _text_of(name, unsaved)
         if isinstance(text, Failure):
             failures.append(text)
         else:
             files.append((name, str(Path(name).absolute().parent), text))
     return Opened(tuple(files), tuple(failures))
+
+
+def _text_of(name: str, unsaved: Mapping[str, str]) -> str | Failure:
+    """What counts as the content of a file: an unsaved text, else what it holds."""
+    text = unsaved.get(os.path.realpath(name)) if unsaved else None
+    if text is None:
+        return _read_text(name)
+    problem = _not_text(text[:_SAMPLE].encode("utf-8", "surrogateescape"))
+    if os.access(name, os.X_OK):
+        problem = "has execute permission, so it is not taken for a configuration file"
+    return Failure("read", f"{name} {problem}") if problem else text
 
 
 def _read_text(name: str) -> str | Failure:
@@ -100,9 +157,38 @@ def _read_text(name: str) -> str | Failure:
         if mode & 0o111:
             return Failure("read", f"{name} has execute permission, so it is not taken for a configuration file")
         try:
-            return file.read().decode("utf-8", "surrogateescape")
+            problem = _not_text(file.peek(_SAMPLE)[:_SAMPLE])
+            content = b"" if problem else _content(file)
         except OSError as error:
             return Failure("read", f"{name} cannot be read: {error.strerror}")
+    if len(content) > SIZE_LIMIT:
+        problem = f"is larger than {SIZE_LIMIT >> 20} MiB"
+    elif content.count(b"\n") > LINES_LIMIT:
+        problem = f"has more than {LINES_LIMIT} lines"
+    return Failure("read", f"{name} {problem}") if problem else content.decode("utf-8", "surrogateescape")
+
+
+def _not_text(sample: bytes) -> str:
+    """What a file is that begins like this, if it is not text. A stray control character does not make it binary."""
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "is UTF-16 text; save it as UTF-8"
+    controls = len(sample) - len(sample.translate(None, bytes({*range(32), 127} - {*b"\t\n\v\f\r\x1b"})))
+    return "is not text: it looks like a program or like compressed data" if controls > 3 + len(sample) // 20 else ""
+
+
+def _content(file: BinaryIO) -> bytes:
+    """The bytes of a file up to the limits and a little more, the lines that are too long cut but still too long."""
+    block = file.read(_BLOCK)
+    if len(block) < _BLOCK:
+        return block
+    pieces: list[bytes] = []
+    size = lines = 0
+    while block and size <= SIZE_LIMIT and lines <= LINES_LIMIT:
+        pieces.append(_OVERLONG.sub(rb"\1", block))
+        size += len(pieces[-1])
+        lines += pieces[-1].count(b"\n")
+        block = file.read(_BLOCK)
+    return _OVERLONG.sub(rb"\1", b"".join(pieces))
 
 
 def expand_braces(pattern: str) -> list[str]:

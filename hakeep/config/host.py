@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
 
 from hakeep.config.settled import Script
+
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+(/\d+)?")
+#: What names of interfaces could hold as far as the kernel is concerned, but do not.
+_PLACEHOLDER = re.compile(r"[<>{}\[\]()$*?|;&'\"`\\/,]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,9 @@ class Host:
     """Facts about a machine.
 
     `users` and `groups` are account names. `script_problem` says what keeps a script from running ("" = nothing).
-    `read_file` returns a file's bytes, or None if it cannot be read (keys of auth_hmac).
+    `read_file` returns a file's bytes, or None if it cannot be read (keys of auth_hmac). `subnets` gives the addresses
+    of an interface with their networks, () if it has none. `script_weakness` says how others could change a script that
+    root runs ("" = they cannot).
     """
 
     known_interfaces: frozenset[str] | None = None
@@ -22,7 +30,19 @@ class Host:
     cpus: int | None = None
     script_problem: Callable[[Script], str] | None = None
     read_file: Callable[[str], bytes | None] | None = None
+    subnets: Callable[[str], tuple[IPv4Interface | IPv6Interface, ...]] | None = None
+    script_weakness: Callable[[Script], str] | None = None
 
     def lacks_interface(self, name: str) -> bool:
-        """True if it is known that there is no such interface."""
-        return self.known_interfaces is not None and name not in self.known_interfaces
+        """True if it is known that there is no such interface, or if nobody would call one so."""
+        if self.known_interfaces is None:
+            return bool(self.about_interface(name))
+        return name not in self.known_interfaces
+
+    def about_interface(self, name: str) -> str:
+        """Why the name of an interface is none, as far as the name alone can tell; "" if it may be one."""
+        if name.partition("@")[0] and name.partition("@")[2].startswith("if"):
+            return f"ip(8) shows the other end of a veth after the @; the name is {name.partition('@')[0]}"
+        if _ADDRESS.fullmatch(name):
+            return "this is an address"
+        return "this looks like a placeholder" if _PLACEHOLDER.search(name) else ""

@@ -17,6 +17,7 @@ BLANKS = " \t\n\r\v\f"
 
 _GENERAL = re.compile(r'"([^"]*)"|"(.*)|([^ \t\n\r\v\f"]+)', re.DOTALL)
 _NOTABLE = re.compile(r'\\.|["#!]', re.DOTALL)
+_ENDS_WELL = re.compile(r"(?:\\.|[^\\])*", re.DOTALL)
 _BRACE = re.compile(r'\\.|\$\{\w+[^{}"]*\}|["{}]', re.DOTALL)
 _PROTECTED = re.compile(r"\\([#!])")
 
@@ -54,18 +55,23 @@ def without_comment(text: str) -> str:
     return text.rstrip(BLANKS)
 
 
-def cut_at_brace(text: str) -> tuple[str, str, str, int]:
-    """Cut at the first unquoted brace: (before, brace, after, where). No brace: (text, "", "", len(text)).
-
-    The braces of an undefined ${NAME} are no braces.
-    """
+def braces(text: str) -> list[int]:
+    """Where the unquoted braces are. Those of an undefined ${NAME} are no braces."""
+    found = []
     quoted = False
     for match in _BRACE.finditer(text):
-        found = match.group()
-        if found == '"':
+        sign = match.group()
+        if sign == '"':
             quoted = not quoted
-        elif not quoted and found in "{}":
-            return text[: match.start()], found, text[match.end() :], match.start()
+        elif not quoted and sign in "{}":
+            found.append(match.start())
+    return found
+
+
+def cut_at_brace(text: str) -> tuple[str, str, str, int]:
+    """Cut at the first of those: (before, brace, after, where). No brace: (text, "", "", len(text))."""
+    for position in braces(text):
+        return text[:position], text[position], text[position + 1 :], position
     return text, "", "", len(text)
 
 
@@ -141,12 +147,17 @@ def _escape(text: str, position: int) -> tuple[str, int]:
 def quoted(word: str) -> str:
     """A word as a general line writes it: quoted when it is empty or holds a blank, a brace or a comment sign.
 
-    A word with a double quote in it cannot be written in this grammar; ValueError.
+    A word with a double quote in it cannot be written in this grammar, nor one that needs quotes and whose last
+    backslash would protect the second of them; ValueError.
     """
     if '"' in word:
         raise ValueError("a double quote cannot be part of a word")
-    plain = word and not any(c in word for c in BLANKS + "{}#!$\\@~")
-    return word if plain else f'"{word}"'
+    bare = word and not any(c in word for c in BLANKS + "{}#!$@~")
+    if _ENDS_WELL.fullmatch(word):
+        return word if bare and "\\" not in word else f'"{word}"'
+    if not bare:
+        raise ValueError("a backslash cannot be the end of a word that needs quotes")
+    return word
 
 
 def shell_quoted(word: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
+from hakeep.config.advice import walk
 from hakeep.config.bind import bind
 from hakeep.config.diagnostic import Diagnostic, Verdict, exit_status
 from hakeep.config.host import Host
@@ -12,9 +14,10 @@ from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.reader import Line, Reader
 from hakeep.config.rules import check
 from hakeep.config.rules.unsupported import unsupported
+from hakeep.config.schema import Block, Entries
 from hakeep.config.settle import settle
 from hakeep.config.settled import Settings
-from hakeep.config.tree import build
+from hakeep.config.tree import Tree, build
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,46 @@ class Loaded:
 
 
 def assemble(lines: Iterable[Line], reader: Reader, host: Host) -> Loaded:
-    """The tree of `lines`, bound, settled and checked. Diagnostics come in the order of the text."""
-    tree = build(lines, _is_root_block)
+    """What `lines` come to. `reader` is who reads them."""
+    return conclude(build(lines, _is_root_block, _needs_block), reader.diagnostics, reader.sources, host)
+
+
+def conclude(tree: Tree, read: Iterable[Diagnostic], sources: Mapping[str, str], host: Host) -> Loaded:
+    """The tree bound, settled and checked. `read` is what reading found; diagnostics come in the order of the text."""
     root, bound = bind(tree, ROOT)
     assert isinstance(root, Config)
+    structure = tree.diagnostics
+    del tree  # of a large configuration it holds more than all that is made of it
     settings, settled = settle(root, host)
-    diagnostics = [*reader.diagnostics, *tree.diagnostics, *bound, *settled, *check(root, host)]
-    order = {name: number for number, name in enumerate(reader.sources)}
+    diagnostics = gathered([*read, *structure, *bound, *settled, *check(root, settings, host)])
+    order = {name: number for number, name in enumerate(sources)}
     diagnostics.sort(key=lambda d: (order.get(d.span.file, 0), d.span.line) if d.span else (len(order), 0))
-    return Loaded(root, settings, tuple(diagnostics), reader.sources)
+    return Loaded(root, settings, tuple(diagnostics), sources)
+
+
+#: Of what a line says again and again because a sequence repeats it, so many are kept.
+ALIKE = 3
+
+
+def gathered(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics, but of those that are alike (one mistake in a line that comes many times) only the first few.
+    The last of them tells how many more there are."""
+    kept: list[Diagnostic] = []
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for diagnostic in diagnostics:
+        if diagnostic.span and diagnostic.span.via:
+            key = (diagnostic.code, diagnostic.verdict, diagnostic.stops, diagnostic.span)
+            seen = alike.setdefault(key, [0, 0])
+            seen[0] += 1
+            if seen[0] > ALIKE:
+                continue
+            seen[1] = len(kept)
+        kept.append(diagnostic)
+    for count, last in alike.values():
+        if count > ALIKE:
+            more = f"and {count - ALIKE} more of this kind, from the same line"
+            kept[last] = replace(kept[last], note="\n".join(filter(None, [kept[last].note, more])))
+    return kept
 
 
 #: Blocks of the outermost level only, and whether a name follows their keyword.
@@ -74,3 +108,17 @@ _ROOT_BLOCKS = {
 def _is_root_block(words: list[str]) -> bool:
     """Words that can only begin a block at the outermost level, as in ``vrrp_instance VI_1``."""
     return bool(words) and words[0] in _ROOT_BLOCKS and (len(words) > 1) == _ROOT_BLOCKS[words[0]]
+
+
+def _needs_block(words: list[str]) -> bool:
+    """Words that begin with a keyword which has a block wherever it may stand."""
+    return bool(words) and words[0] in _block_keywords()
+
+
+@cache
+def _block_keywords() -> frozenset[str]:
+    with_block: set[str] = set()
+    without: set[str] = set()
+    for _, keyword in walk(ROOT):
+        (with_block if isinstance(keyword.value, Block | Entries) else without).add(keyword.name)
+    return frozenset(with_block - without)

@@ -1,6 +1,6 @@
 """From files to lines: comments, conditions, definitions, sequences and includes are resolved here.
 
-A reader yields `Line`s, each either words or one brace, in the order in which they take effect. The steps for one
+A reader makes `Line`s, each either words or one brace, in the order in which they take effect. The steps for one
 physical line follow keepalived's: drop the comment; collect it if a definition is still open; test @ID; take a
 definition; repeat for a sequence; put in definitions and start over with what came out; include; cut at braces.
 Most lines need none of this, so they are recognised first and cost one regular expression.
@@ -11,19 +11,28 @@ The reader opens no files itself: `open_file` does, so reading is a pure functio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
-from hakeep.config.definitions import ASSIGNMENT, Definitions, Refused, Surroundings, read_sequence
+from hakeep.config.definitions import ASSIGNMENT, Definitions, Pending, Refused, Surroundings
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
-from hakeep.config.lexer import BLANKS, Unterminated, Word, cut_at_brace, general_words, shell_words, without_comment
+from hakeep.config.lexer import BLANKS, braces, without_comment
+from hakeep.config.line import Line
+from hakeep.config.sequences import Row, read_sequence
 from hakeep.config.span import Span, Via
 from hakeep.config.text import Place, Text
+
+__all__ = ["CHECKS", "Failure", "Line", "OpenFile", "Opened", "Reader", "checks_after"]
 
 #: A physical line must be shorter than this, in bytes, or keepalived drops it.
 LINE_LIMIT = 1024
 #: No configuration may come to more lines than this, whatever its sequences and definitions say.
-LINES_LIMIT = 200_000
+LINES_LIMIT = 5_000_000
+#: Nor to more characters.
+LETTERS_LIMIT = 128 << 20
+#: After so many lines that grow without bound no more are read.
+BOMBS_LIMIT = 100
 #: How deep includes may nest, and lines that come out of lines (sequences, definitions of several lines).
 DEPTH_LIMIT = 30
 NESTING_LIMIT = 100
@@ -60,57 +69,12 @@ class Opened:
 OpenFile = Callable[[str, str], Opened]
 
 
-class Line:
-    """Words, or a brace (`words` is ["{"] or ["}"] and `brace` says which), and where they were written."""
-
-    __slots__ = ("_text", "brace", "open_quote", "order", "reported", "words")
-
-    def __init__(self, words: list[str], text: Text, brace: str = "", open_quote: int = -1) -> None:
-        self.words = words
-        self.order = 0  # which line of the configuration it is, when all has been read; see tree.build
-        self.reported = False  # true when a value is bad only because a definition is missing, which was reported
-        self._text = text
-        self.brace = brace
-        self.open_quote = open_quote
-
-    def __repr__(self) -> str:
-        return f"Line({self.words!r}, {self.span()})"
-
-    @property
-    def text(self) -> str:
-        """The line after all substitution."""
-        return self._text.text
-
-    def span(self, word: int | None = None, *, shell: bool = False) -> Span:
-        """Where the word of that index stands; the whole line if None or if there is no such word."""
-        if word is not None and not self.brace:
-            words = self.shell_words() if shell else general_words(self._text.text)[0]
-            if word < len(words):
-                return self._text.span(words[word].start, words[word].end)
-        return self._text.span()
-
-    def span_from(self, position: int) -> Span:
-        """From a position in the text to its end."""
-        return self._text.span(position)
-
-    def shell_words(self) -> list[Word]:
-        """The line's words read the shell-like way; [] when a quote is unterminated (see `shell_problem`)."""
-        try:
-            return shell_words(self._text.text)
-        except Unterminated:
-            return []
-
-    def shell_problem(self) -> int:
-        """Where an unterminated quote of the shell-like reading starts, -1 if there is none."""
-        try:
-            shell_words(self._text.text)
-        except Unterminated as problem:
-            return problem.start
-        return -1
+class _Enough(Exception):
+    """The configuration comes to more lines than any may have."""
 
 
 class Reader:
-    """Reads one configuration. `diagnostics` and `sources` (file name -> text) fill up while `read` is consumed."""
+    """Reads one configuration. `diagnostics` and `sources` (file name -> text) fill up with what `read` reads."""
 
     def __init__(
         self, open_file: OpenFile, surroundings: Surroundings | None = None, *, checks: frozenset[str] = frozenset()
@@ -123,57 +87,91 @@ class Reader:
         self._files: list[str] = []
         self._unfinished: tuple[str, list[Text]] | None = None
         self._depth = 0
-        self._count = 0
+        self._letters = 0
+        self._derived = 0
+        self._bombs = 0
         self._nesting = 0
+        self._lines: list[Line] = []
+        self._told: set[tuple[Span, str]] = set()  # uses that were reported: a line may be expanded again and again
         self.diagnostics: list[Diagnostic] = []
         self.sources: dict[str, str] = {}
-        self.include_failed = False
 
-    def read(self, name: str, folder: str, text: str, via: tuple[Via, ...] = ()) -> Iterator[Line]:
-        """The lines of a file and of all that it includes."""
+    def read(self, name: str, folder: str, text: str) -> list[Line]:
+        """The lines of a file and of all that it includes. There are none at all if they are too many."""
+        lines: list[Line] = []
+        self._lines = lines
+        try:
+            self._file(name, folder, text, ())
+        except _Enough:
+            self._files.clear()
+            lines.clear()
+        return lines
+
+    def _file(self, name: str, folder: str, text: str, via: tuple[Via, ...]) -> None:
         self.sources[name] = text
         outer, self._definitions.folder = self._definitions.folder, folder
         self._files.append(name)
-        special = _SPECIAL.search
         if text.startswith("\ufeff"):
             text = text[1:]
         for number, raw in enumerate(text.split("\n"), 1):
+            place = Place(name, number, via)
+            if len(raw) >= LINE_LIMIT:  # before anything looks at it: it may have a hundred million characters
+                self._too_long(place)
+                continue
             line = raw.strip(BLANKS)
             if not line:
                 if self._unfinished:
                     self._finish_definition()
-                continue
-            place = Place(name, number, via)
-            found = special(line)
-            if len(raw) >= LINE_LIMIT or self._unfinished is not None or self._count >= LINES_LIMIT:
-                yield from self._physical(Text(raw, place).cut(0), raw)
-            elif not found:
-                self._count += 1
-                yield Line(line.split(), Text(line, place, raw.index(line[0])))
-            elif line in _BRACES or (found.group() == "{" and found.end() == len(line)):
-                yield from self._with_brace(line, place, raw)
-            else:
-                yield from self._physical(Text(raw, place).cut(0), raw)
+            elif self._unfinished is not None or not self._simple(line, place, raw.index(line[0])):
+                self._physical(Text(raw, place).cut(0), raw)
         self._files.pop()
         self._definitions.folder = outer
         if not self._files and self._unfinished:
             self._finish_definition()
 
-    def _with_brace(self, line: str, place: Place, raw: str) -> Iterator[Line]:
-        """The commonest lines that are not mere words: a brace, or words and the { that opens their block."""
-        self._count += 1
-        shift = raw.index(line[0])
-        words = line[:-1].split()
-        if words:
-            yield Line(words, Text(line[:-1].rstrip(BLANKS), place, shift))
-        self._depth += 1 if line[-1] == "{" else -1
-        yield Line([line[-1]], Text(line[-1], place, shift + len(line) - 1), line[-1])
+    def _simple(self, line: str, place: Place, shift: int) -> bool:
+        """Take a line that is nothing but words, a brace, or words and the { that opens their block: most are."""
+        found = _SPECIAL.search(line)
+        if found is None:
+            self._lines.append(Line(line, place, shift, plain=True))
+        elif line in _BRACES:
+            self._lines.append(Line(line, place, shift))
+            self._depth += 1 if line == "{" else -1
+        elif found.group() == "{" and found.end() == len(line):
+            self._lines.append(Line(line[:-1].rstrip(BLANKS), place, shift, plain=True))
+            self._lines.append(Line("{", place, shift + len(line) - 1))
+            self._depth += 1
+        else:
+            return False
+        self._measure(line, place)
+        return True
+
+    def _measure(self, text: str, place: Place) -> None:
+        """Count what lines were just made."""
+        self._letters += len(text)
+        if len(self._lines) > LINES_LIMIT or self._letters > LETTERS_LIMIT:
+            self._too_much(place)
+
+    def _derive(self, place: Place, uses: int = 1) -> None:
+        """Count a line that comes out of another, whether or not anything comes of it: it takes time, and memory for
+        the way by which it came."""
+        self._derived += uses
+        self._letters += 8 * len(place.via)
+        if self._derived > 2 * LINES_LIMIT or self._letters > LETTERS_LIMIT:
+            self._too_much(place)
+
+    def _too_much(self, place: Place) -> NoReturn:
+        self.diagnostics.append(Diagnostic(
+            Code.TOO_MUCH, Severity.ERROR, f"the configuration comes to more than {LINES_LIMIT} lines",
+            Span(place.file, place.line, via=place.via), stops=True,
+            note=f"or to more than {LETTERS_LIMIT >> 20} MiB of text; nothing of it is used"))
+        raise _Enough
 
     # ------------------------------------------------------------------------------------------- one physical line
 
-    def _physical(self, text: Text, raw: str) -> Iterator[Line]:
+    def _physical(self, text: Text, raw: str) -> None:
         if len(raw.encode("utf-8", "surrogateescape")) >= LINE_LIMIT:
-            self._error(Code.LINE_TOO_LONG, f"line of {LINE_LIMIT} bytes or more is dropped", text.span())
+            self._too_long(text.place)
             return
         if "\0" in raw:
             self._error(Code.NUL_BYTE, "line with a NUL byte is dropped", text.span())
@@ -185,29 +183,35 @@ class Reader:
         if self._unfinished is not None:
             self._continue_definition(text)
         elif text.text:
-            yield from self._logical(text, frozenset(), expanded=False)
+            self._logical(text, frozenset())
 
-    def _logical(self, text: Text, active: frozenset[str], *, expanded: bool) -> Iterator[Line]:
+    def _too_long(self, place: Place) -> None:
+        self._error(Code.LINE_TOO_LONG, f"line of {LINE_LIMIT} bytes or more is dropped",
+                    Span(place.file, place.line, via=place.via))
+
+    def _logical(self, text: Text, active: frozenset[str], *, expanded: bool = False) -> None:
         """One line after comments; `expanded`: definitions have been put in already."""
-        if text.text.startswith("@"):
+        if text.text[0] == "@":
             kept = self._condition(text)
             if kept is None:
                 return
             text = kept
-        if text.text.startswith("$") and self._begin_definition(text):
+        if text.text[0] == "$" and self._begin_definition(text):
             return
         try:
-            sequence = read_sequence(text, self._definitions, active)
-            if sequence:
-                yield from self._repeat(sequence.variables, sequence.rows, sequence.rest, active)
-                return
+            if text.text[0] == "~":
+                sequence = read_sequence(text, self._definitions, active)
+                if sequence:
+                    self._repeat(sequence.variables, sequence.rows, sequence.rest, active)
+                    return
             if not expanded and "$" in text.text:
-                yield from self._expand(text, active)
+                self._expand(text, active)
                 return
         except Refused as refused:
             self._refuse(refused)
             return
-        yield from self._cut(text)
+        if not self._simple(text.text, text.place, text.shift):
+            self._cut(text)
 
     def _condition(self, text: Text) -> Text | None:
         while match := _CONDITION.match(text.text):
@@ -217,51 +221,78 @@ class Reader:
             text = text.cut(match.end())
         return text if text.text else None
 
-    def _repeat(
-        self, names: tuple[str, ...], rows: tuple[tuple[str, ...], ...], rest: Text, active: frozenset[str]
-    ) -> Iterator[Line]:
+    def _repeat(self, names: Row, rows: Iterable[Row], rest: Text, active: frozenset[str]) -> None:
         for row in rows:
             for name, value in zip(names, row, strict=True):
                 self._definitions.define(name, (Text(value, rest.place),))
-            if not self._room(rest):
-                return
-            yield from self._inner(rest, active)
+            self._derive(rest.place)
+            self._inner(rest, active)
 
-    def _inner(self, text: Text, active: frozenset[str]) -> Iterator[Line]:
+    def _inner(self, text: Text, active: frozenset[str]) -> None:
         """A line that came out of another."""
         if self._nesting == NESTING_LIMIT:
             self._error(Code.TOO_MUCH, f"more than {NESTING_LIMIT} sequences and definitions stand in one another",
                         text.span())
         elif text.text:
             self._nesting += 1
-            yield from self._logical(text, active, expanded=False)
+            self._logical(text, active)
             self._nesting -= 1
 
-    def _expand(self, text: Text, active: frozenset[str]) -> Iterator[Line]:
-        leading = self._definitions.leading_sequence(text, active)
-        if leading:
-            yield from self._inner(leading[0], leading[2])
-            for line, names in leading[1]:
-                yield from self._inner(line, names)
-            return
-        first, further = self._definitions.expand(text, active)
-        for use, span, braces in self._definitions.undefined(text):
-            self._report_undefined(use, span, braces=braces)
-        first = first._replace(text=without_comment(first.text)).cut(0)
-        if first.text:
-            bare = any(braces for _, _, braces in self._definitions.undefined(text))
-            for read in self._logical(first, active, expanded=True):
-                read.reported = bare
-                yield read
+    def _expand(self, text: Text, active: frozenset[str]) -> None:
+        definitions = self._definitions
+        further: Sequence[Pending] | None = None
+        if text.text[0] == "$":
+            further = definitions.unrolled(text, active)
+            if further is None and (leading := definitions.leading_sequence(text, active)):
+                further = [(leading[0], leading[2]), *leading[1]]
+        if further is None:
+            first, further, uses = definitions.expand(text, active)
+            self._derive(text.place, uses)
+            self._expanded(first, active)
         for line, names in further:
-            if self._room(line):
-                yield from self._inner(line, names)
+            self._derive(line.place)
+            self._inner(line, names)
 
-    def _room(self, text: Text) -> bool:
-        self._count += 1
-        if self._count == LINES_LIMIT:
-            self._error(Code.TOO_MUCH, f"the configuration comes to more than {LINES_LIMIT} lines", text.span())
-        return self._count < LINES_LIMIT
+    def _expanded(self, text: Text, active: frozenset[str]) -> None:
+        """A line in which all has been put in that is defined. A comment may have come in, too."""
+        line = text.text
+        if line and line[0] not in BLANKS and line[-1] not in BLANKS and self._simple(line, text.place, text.shift):
+            return
+        bare = "$" in text.text and self._report_uses(text)
+        if "#" in text.text or "!" in text.text:
+            text = text._replace(text=without_comment(text.text))
+        if text.text[:1] in BLANKS or text.text[-1:] in BLANKS:
+            text = text.cut(0)
+        if text.text:
+            before = len(self._lines)
+            self._logical(text, active, expanded=True)
+            if bare:
+                for made in self._lines[before:]:
+                    made.reported = True
+
+    def _report_uses(self, text: Text) -> bool:
+        """Say what looks like a use of a definition but was not replaced; true if there were bare braces."""
+        bare = False
+        for use, span, in_braces in self._definitions.undefined(text):
+            bare |= in_braces
+            if (span, use) in self._told:
+                continue
+            self._told.add((span, use))
+            if in_braces:
+                self._error(Code.UNDEFINED, f"{use} is not defined", span, "keepalived takes its braces for a block's")
+            else:
+                self.diagnostics.append(Diagnostic(
+                    Code.UNDEFINED, Severity.NOTE, f"{use} is not defined here, so it stays as it is written", span,
+                    verdict=Verdict.OK))
+        for name, span in self._definitions.stuck(text):
+            if (span, name) in self._told:
+                continue
+            self._told.add((span, name))
+            self.diagnostics.append(Diagnostic(
+                Code.UNDEFINED, Severity.WARNING, f"${name} stays as it is written, because of what follows it", span,
+                note="only the end of the line, a blank, a comma or ) may follow a name without braces",
+                fix=f"write ${{{name}}}", verdict=Verdict.OK))
+        return bare
 
     # ------------------------------------------------------------------------------------------------- definitions
 
@@ -294,55 +325,33 @@ class Reader:
         self._unfinished = None
         self._definitions.define(name, tuple(lines) or (Text("", Place("", 0)),))
 
-    def _report_undefined(self, use: str, span: Span, *, braces: bool) -> None:
-        if braces:
-            self._error(Code.UNDEFINED, f"{use} is not defined", span, "keepalived takes its braces for a block's")
-        else:
-            self.diagnostics.append(Diagnostic(
-                Code.UNDEFINED, Severity.NOTE, f"{use} is not defined here, so it stays as it is written", span,
-                verdict=Verdict.OK,
-            ))
-
     # ------------------------------------------------------------------------------------------- braces and includes
 
-    def _cut(self, text: Text) -> Iterator[Line]:
-        while text.text:
-            include = _INCLUDE.match(text.text)
-            if include:
-                rest = self._pattern_end(text, include.start(2))
-                yield from self._include(include.group(1), text.cut(include.start(2), rest), text)
-                text = text.cut(rest)
-                continue
-            before, brace, _, position = cut_at_brace(text.text)
-            if before.strip(BLANKS):
-                yield self._line(text.cut(0, position))
-            if brace:
-                self._depth += 1 if brace == "{" else -1
-                yield Line([brace], text.cut(position, position + 1), brace)
-            text = text.cut(position + 1)
+    def _cut(self, text: Text) -> None:
+        """A line with braces, quotes, an include: each brace is a line of its own, and so is what is between them."""
+        start = 0
+        for end in (*braces(text.text), len(text.text)):
+            piece = text.cut(start, end)
+            if _INCLUDE.match(text.text, head := piece.shift - text.shift):
+                self._include(text.cut(head))
+                break
+            if piece.text:
+                self._words(piece)
+            if end < len(text.text):
+                self._depth += 1 if text.text[end] == "{" else -1
+                self._lines.append(Line(text.text[end], text.place, text.shift + end))
+            start = end + 1
+        self._measure(text.text, text.place)
 
-    def _pattern_end(self, text: Text, start: int) -> int:
-        """The pattern of an include is the rest of the line, braces and all, up to a } that no { in it opened."""
-        depth = 0
-        for position in range(start, len(text.text)):
-            if text.text[position] == "{":
-                depth += 1
-            elif text.text[position] == "}":
-                depth -= 1
-                if depth < 0:
-                    return position
-        return len(text.text)
-
-    def _line(self, text: Text) -> Line:
-        words, open_quote = general_words(text.text)
-        line = Line([word.text for word in words], text, open_quote=open_quote)
-        if line.words and line.words[0] in ("instance", "random_seed", "include_check"):
+    def _words(self, text: Text) -> None:
+        line = Line(text.text, text.place, text.shift)
+        self._lines.append(line)
+        if text.text.startswith(("instance", "random_seed", "include_check")):
             self._overhear(line.words)
-        return line
 
     def _overhear(self, words: Sequence[str]) -> None:
         """Keywords that change how the rest is read."""
-        keyword, *values = words
+        keyword, *values = words or [""]
         if keyword == "instance" and values and self._depth == 0 and not self._definitions.instance:
             self._definitions.instance = values[0]
         elif keyword == "random_seed" and values and values[0].isdecimal() and len(values[0]) < 20:
@@ -350,8 +359,13 @@ class Reader:
         elif keyword == "include_check":
             self._checks = checks_after(self._checks, values) | (CHECKS if self._all_checks else frozenset())
 
-    def _include(self, suffix: str, pattern: Text, whole: Text) -> Iterator[Line]:
-        enabled = self._checks | _SUFFIXES[suffix]
+    def _include(self, text: Text) -> None:
+        """A piece of a line that begins with an include, and what stands behind it."""
+        match = _INCLUDE.match(text.text)
+        assert match
+        end = _pattern_end(text.text, match.start(2))
+        pattern = text.cut(match.start(2), end)
+        enabled = self._checks | _SUFFIXES[match.group(1)]
         opened = self._open_file(pattern.text, self._definitions.folder)
         for failure in opened.failures:
             counts = failure.kind in enabled
@@ -360,16 +374,26 @@ class Reader:
                 note="" if counts else "a plain include that fails is not an error; includea makes it one",
                 verdict=Verdict.INCLUDE if counts else Verdict.OK, stops=counts,
             ))
-        span = whole.span()
+        span = text.span()
         for name, folder, content in opened.files:
             if name in self._files or len(self._files) > DEPTH_LIMIT:
                 self._error(Code.INCLUDE_CYCLE, f"{name} includes itself", pattern.span())
                 continue
-            yield from self.read(name, folder, content, (Via("included from", span.file, span.line), *span.via))
+            self._file(name, folder, content, (Via("included from", span.file, span.line), *span.via))
+        rest = text.cut(end)
+        if rest.text:
+            self._cut(rest)
 
     # ------------------------------------------------------------------------------------------------- diagnostics
 
     def _refuse(self, refused: Refused) -> None:
+        if refused.kind == "much":
+            self._bombs += 1
+            if self._bombs > BOMBS_LIMIT:
+                raise _Enough
+        if (refused.span, str(refused)) in self._told:
+            return
+        self._told.add((refused.span, str(refused)))
         code = {"self": Code.SELF_REFERENCE, "much": Code.TOO_MUCH, "follow": Code.DEFINITION}.get(
             refused.kind, Code.SEQUENCE)
         self._error(code, str(refused), refused.span, refused.note)
@@ -393,3 +417,13 @@ def checks_after(checks: frozenset[str], words: Sequence[str]) -> frozenset[str]
         elif number == 0:
             checks = frozenset({"read", name})
     return checks
+
+
+def _pattern_end(text: str, start: int) -> int:
+    """The pattern of an include is the rest of the line, braces and all, up to a } that no { in it opened."""
+    depth = 0
+    for position in range(start, len(text)):
+        depth += (text[position] == "{") - (text[position] == "}")
+        if depth < 0:
+            return position
+    return len(text)

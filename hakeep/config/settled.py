@@ -217,6 +217,7 @@ class Global:
     instance: str = ""
     net_namespace: str = ""
     use_pid_dir: bool = False
+    process_name: str = ""  # of the supervisor; "" = hakeepd
     child_wait_time: float = 5.0
     umask: int = 0o177
     vrrp_process: Process = field(default_factory=Process)

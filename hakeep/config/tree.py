@@ -1,8 +1,11 @@
 """Lines put together to blocks, before anybody asks what the words mean.
 
 A `{` opens a block for the line before it, a `}` closes it. That alone needs no knowledge of the language, so an
-unknown block is one node that can be left out whole. Only when braces do not balance the words are asked: a keyword
-that can stand at the outermost level only shows where a forgotten `}` belongs.
+unknown block is one node that can be left out whole.
+
+Only when braces do not balance we guess what was meant, by what people see: by indentation, by keywords that can
+begin a block at the outermost level only, by keywords that need a block and have none. A guess is believed only if it
+makes the braces balance; then each brace that is missing or too many is one message, and nothing follows from it.
 """
 
 from __future__ import annotations
@@ -11,12 +14,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
-from hakeep.config.reader import Line
+from hakeep.config.line import Line
+from hakeep.config.span import Span
 
 
 @dataclass(slots=True)
 class Node:
-    """A line and, if braces followed it, the nodes between them (None: no braces)."""
+    """A line and, if braces followed it, the nodes between them (None: no braces).
+
+    Children without `opened` belong to a block whose `{` is missing.
+    """
 
     line: Line
     children: list[Node] | None = None
@@ -33,69 +40,187 @@ class Tree:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-def build(lines: Iterable[Line], is_root_block: Callable[[list[str]], bool]) -> Tree:
-    """The tree of `lines`. `is_root_block` says of words whether they begin a block of the outermost level and none
-    of an inner one; it is asked only if blocks are left open at the end."""
+#: Says of a line's words whether they begin a block.
+Judge = Callable[[list[str]], bool]
+
+
+def build(lines: Iterable[Line], is_root_block: Judge, needs_block: Judge = lambda words: False) -> Tree:
+    """The tree of `lines`. The judges are asked only if braces do not balance: `is_root_block` of words that begin a
+    block at the outermost level and none of an inner one, `needs_block` of a keyword that cannot be without."""
     lines = list(lines)
     for number, line in enumerate(lines):
         line.order = number
-    tree, unclosed = _build(lines, None)
-    if unclosed:
-        repaired, still_open = _build(lines, is_root_block)
-        if not still_open and not repaired.extra:
-            return repaired
-        for node in unclosed:
-            assert node.opened is not None
-            tree.diagnostics.append(_unclosed(node, node.opened))
-    return tree
+    builder = _Builder()
+    builder.take(lines)
+    if builder.balanced:
+        return builder.tree
+    for guess in (_ByKeyword(needs_block), _ByIndent(), _ByRoot(is_root_block)):
+        guess.take(lines)
+        if guess.balanced and guess.mistakes <= builder.mistakes:
+            return guess.tree
+    builder.give_up()
+    return builder.tree
 
 
-def _build(lines: list[Line], is_root_block: Callable[[list[str]], bool] | None) -> tuple[Tree, list[Node]]:
-    """The tree, and blocks still open at the end, outermost first. With `is_root_block`, missing braces are put in
-    before such words."""
-    tree = Tree()
-    stack: list[Node | None] = []  # None: an anonymous block, whose content counts as that of the block around it
-    current = tree.nodes
-    outer: list[list[Node]] = []
-    last: Node | None = None  # the node a `{` would belong to
-    for line in lines:
-        if not line.brace:
-            if stack and is_root_block and is_root_block(line.words):
-                for node in reversed(stack):
-                    if node:
-                        tree.diagnostics.append(_unclosed(node, line))
-                stack.clear()
-                outer.clear()
-                current = tree.nodes
-            last = Node(line)
-            current.append(last)
-        elif line.brace == "{":
-            outer.append(current)
-            stack.append(last)
-            if last:
-                last.children, last.opened = [], line
-                current = last.children
+class _Builder:
+    """Takes the braces as they are."""
+
+    def __init__(self) -> None:
+        self.tree = Tree()
+        self._stack: list[Node | None] = []  # None: an anonymous block, whose content counts as its surroundings'
+        self._outer: list[list[Node]] = []
+        self._current = self.tree.nodes
+        self._last: Node | None = None  # the node that a `{` would belong to
+        self._extra = 0
+        self._repaired = 0
+
+    @property
+    def balanced(self) -> bool:
+        return not self._stack and not self.tree.extra
+
+    @property
+    def mistakes(self) -> int:
+        """How many braces are missing or too many."""
+        return len(self._stack) + self._extra + self._repaired
+
+    def take(self, lines: list[Line]) -> None:
+        for line in lines:
+            brace = line.brace
+            if not brace:
+                self.words(line)
+            elif brace == "{":
+                self.open(line)
             else:
-                tree.diagnostics.append(Diagnostic(
-                    Code.UNEXPECTED_BRACE, Severity.ERROR, "'{' without a keyword before it", line.span(),
-                    verdict=Verdict.BRACES))
-            last = None
-        elif stack:
-            node = stack.pop()
-            if node:
-                node.closed = line
-            current = outer.pop()
-            last = None
+                self.close(line)
+
+    def words(self, line: Line) -> None:
+        self._last = Node(line)
+        self._current.append(self._last)
+
+    def open(self, brace: Line) -> None:
+        last = self._last
+        if last:
+            last.opened = brace
+            self._enter(last)
         else:
-            tree.extra.append((len(tree.nodes), line))
-            last = None
-    return tree, [node for node in stack if node]
+            if None not in self._stack[-1:]:  # one stray brace is a mistake, those within it are the same one
+                self._error(Code.UNEXPECTED_BRACE, "'{' without a keyword before it", brace)
+            self._outer.append(self._current)
+            self._stack.append(None)
+
+    def close(self, brace: Line) -> None:
+        if self._stack:
+            self._leave(brace)
+        else:
+            self._extra += 1
+            if not self.tree.extra or self._last:  # as above: }}} is one mistake
+                self.tree.extra.append((len(self.tree.nodes), brace))
+        self._last = None
+
+    def _enter(self, node: Node) -> None:
+        node.children = []
+        self._outer.append(self._current)
+        self._stack.append(node)
+        self._current = node.children
+        self._last = None
+
+    def _leave(self, brace: Line | None) -> None:
+        node = self._stack.pop()
+        if node:
+            node.closed = brace
+        self._current = self._outer.pop()
+        self._last = None
+
+    def _leave_open(self, before: Line) -> None:
+        """The innermost block has no }, but ends here."""
+        self._repaired += 1
+        node = self._stack[-1]
+        self._leave(None)
+        if node and node.opened:
+            word = _first_word(node)
+            self._error(Code.UNCLOSED_BLOCK, f"'{{' of {word} is never closed", node.opened,
+                        also=(before.span(), "it should be closed before this"))
+
+    def give_up(self) -> None:
+        """Report what is still open."""
+        nodes = [node for node in self._stack if node and node.opened]
+        if nodes and (first := nodes[0]).opened:
+            self._error(Code.UNCLOSED_BLOCK, f"'{{' of {_first_word(first)} is never closed", first.opened,
+                        note=f"{len(nodes)} closing braces are missing" if len(nodes) > 1 else "")
+
+    def _error(
+        self, code: Code, message: str, at: Line, *, note: str = "", also: tuple[Span, str] | None = None
+    ) -> None:
+        self.tree.diagnostics.append(Diagnostic(
+            code, Severity.ERROR, message, at.span(), also=also, note=note, verdict=Verdict.BRACES))
 
 
-def _unclosed(node: Node, before: Line) -> Diagnostic:
-    assert node.opened is not None
-    also = None if before is node.opened else (before.span(0), "it should be closed before this")
-    return Diagnostic(
-        Code.UNCLOSED_BLOCK, Severity.ERROR, f"'{{' of {node.line.words[0] if node.line.words else ''} is never closed",
-        node.opened.span(), also=also, verdict=Verdict.BRACES,
-    )
+class _ByIndent(_Builder):
+    """A line that is indented no deeper than an open block's head stands after that block, and a } that is indented
+    deeper than the head of the block that it would close is too many."""
+
+    def words(self, line: Line) -> None:
+        column = line.span().column
+        while self._stack and (top := self._stack[-1]) and column <= top.line.span().column and _own(line, top.line):
+            self._leave_open(line)
+        super().words(line)
+
+    def close(self, brace: Line) -> None:
+        column = brace.span().column
+        while self._stack and (top := self._stack[-1]) and column < top.line.span().column and _own(brace, top.line):
+            self._leave_open(brace)
+        top = self._stack[-1] if self._stack else None
+        if top and column > top.line.span().column and _own(brace, top.line):
+            self._error(Code.EXTRA_BRACE, "'}' closes nothing", brace)
+            self._repaired += 1
+            self._last = None
+        else:
+            super().close(brace)
+
+
+class _ByRoot(_Builder):
+    """Before words that can only stand at the outermost level, all blocks are closed."""
+
+    def __init__(self, is_root_block: Judge) -> None:
+        super().__init__()
+        self._is_root_block = is_root_block
+
+    def words(self, line: Line) -> None:
+        if self._stack and self._is_root_block(line.words):
+            while len(self._stack) > 1:
+                self._repaired += 1
+                self._leave(None)
+            self._leave_open(line)
+        super().words(line)
+
+
+class _ByKeyword(_Builder):
+    """A keyword that needs a block and has no { begins one all the same."""
+
+    def __init__(self, needs_block: Judge) -> None:
+        super().__init__()
+        self._needs_block = needs_block
+
+    def words(self, line: Line) -> None:
+        self._imply()
+        super().words(line)
+
+    def close(self, brace: Line) -> None:
+        self._imply()
+        super().close(brace)
+
+    def _imply(self) -> None:
+        if self._last and self._needs_block(self._last.line.words):
+            self._repaired += 1
+            self._enter(self._last)
+
+
+def _first_word(node: Node) -> str:
+    words = node.line.words
+    return words[0] if words else ""
+
+
+def _own(line: Line, other: Line) -> bool:
+    """Whether the two stand in lines of their own of one file, so that their columns say something."""
+    ours, theirs = line.span(), other.span()
+    return ours.file == theirs.file and ours.line != theirs.line and not (ours.via or theirs.via)

@@ -1,83 +1,34 @@
-"""Real configurations with keepalived's verdict on each: our exit status must be the same, but for its defects.
+"""Real configurations with keepalived's verdict on each: we say what it says, but for its defects.
 
-The files lie outside of the project; without them the test is skipped. `DIFFERENT` is all that may differ, with the
-reason, and what is listed there must differ.
+The files lie outside of the project; without them the tests are skipped. `differences.toml` is all that may differ,
+with the reason, and what is listed there must differ.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
+import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from statistics import mean
 
 import pytest
 
+from hakeep.config.diagnostic import Severity
 from hakeep.config.files import load
 from hakeep.config.host import Host
 from hakeep.config.loaded import Loaded
 from hakeep.config.settled import Script
-
-CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
-
-_CLOSED = "an unknown block ends the enclosing one in keepalived, so it does not see the script that makes it 6"
-_ABSOLUTE = "it includes /etc/keepalived/conf.d, which is not ours to fill"
-_NAMESPACE = "keepalived could not enter the network namespace, and then says 0 without reading the rest"
-
-#: file or case -> why keepalived's status is not ours
-DIFFERENT = {
-    "123.conf-D-none": _ABSOLUTE,
-    "164.conf": _CLOSED,
-    "165.conf": _CLOSED,
-    "212.conf": _CLOSED,
-    "252.conf": _NAMESPACE,
-    "258.conf": _NAMESPACE,
-    "278.conf": _NAMESPACE,
-    "331.conf": _NAMESPACE,
-    "333.conf": _NAMESPACE,
-}
-
-
-class Case(NamedTuple):
-    """One run of keepalived -t."""
-
-    file: str
-    section: str
-    config_id: str
-    interfaces: frozenset[str] | None
-    include: str
-    status: int
-    idle: frozenset[str]  # track scripts that keepalived could not find
-
-    def __str__(self) -> str:
-        return f"{self.file}{'' if self.section == 'B' else f'-{self.section}-{self.config_id}'}"
-
-
-def cases() -> list[Case]:
-    found = []
-    for verdict in sorted(CORPUS.glob("*.verdict")):
-        text = verdict.read_text(errors="replace")
-        interfaces: frozenset[str] | None = None
-        for section, head, body in re.findall(r"^== ([BCD])\. (.*)\n((?:(?!== ).*\n?)*)", text, re.MULTILINE):
-            named = re.search(r"(?:veth|interfaces): ([^;]*)", head)
-            if named:
-                interfaces = frozenset(re.split(r"[ ,]+", named.group(1).strip())) | {"lo"}
-            config_id = re.search(r"-i (\S+?)(?:;|$)", head)
-            include = re.search(r"inc/\S+", head)
-            status = re.search(r"^exit code: (-?\d+)", body, re.MULTILINE)
-            if status:
-                found.append(Case(
-                    verdict.with_suffix(".conf").name, section, config_id.group(1) if config_id else "none",
-                    interfaces, include.group(0) if include else "", int(status.group(1)),
-                    frozenset(re.findall(r"Disabling track script (\S+) since", body))))
-    return found
-
+from tests.config.verdicts import CORPUS, SHARED, Case, cases, causes, has_counterpart, is_fatal
 
 CASES = cases()
+ALONE = [case for case in CASES if case.section == "B"]
+DIFFERENCES = tomllib.loads((Path(__file__).parent / "differences.toml").read_text())
+
+pytestmark = pytest.mark.skipif(not CASES, reason="the corpus of real configurations is not here")
 
 
 def read(case: Case, folder: Path) -> Loaded:
-    path = CORPUS / (case.include or case.file)
+    path = case.path
     if case.include:  # files of the corpus may have lost or won execute permission on their way
         copy = folder / "copy"
         shutil.copytree(CORPUS / Path(case.include).parts[0] / Path(case.include).parts[1], copy)
@@ -98,20 +49,76 @@ def read(case: Case, folder: Path) -> Loaded:
     return load(str(path), config_id=case.config_id, environment={}, host=host)
 
 
-@pytest.mark.skipif(not CASES, reason="the corpus of real configurations is not here")
+def alone(case: Case) -> Loaded:
+    """The text judged by itself, as `hakeep check` does."""
+    return load(str(case.path), config_id=case.config_id, environment={})
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_exit_status_is_keepalived_s(case: Case, tmp_path: Path) -> None:
     loaded = read(case, tmp_path)
     assert loaded.settings is not None
     loaded.unsupported()
-    reason = DIFFERENT.get(str(case)) or DIFFERENT.get(case.file)
+    different = DIFFERENCES["status"]
+    reason = different.get(str(case)) or different.get(case.file)
     if reason:
         assert case.section != "B" or loaded.exit_status() != case.status, f"no longer different: {reason}"
     else:
         assert loaded.exit_status() == case.status, [(d.verdict.name, d.message) for d in loaded.diagnostics]
 
 
-@pytest.mark.skipif(not CASES, reason="the corpus of real configurations is not here")
 def test_few_are_different() -> None:
     files = {case.file for case in CASES}
-    assert len(files & set(DIFFERENT)) / len(files) < 0.05
+    assert len(files & set(DIFFERENCES["status"])) / len(files) < 0.05
+
+
+def test_what_stops_keepalived_stops_us() -> None:
+    different = {case.file for case in ALONE if is_fatal(case) != alone(case).fatal}
+    assert different == set(DIFFERENCES["fatal"])
+    files = {case.file for case in ALONE} - set(DIFFERENCES["unread"])
+    same = 1 - len(different & files) / len(files)
+    print(f"\nsame fatal or not as keepalived: {same:.2%} of the {len(files)} files that it read whole")
+    assert same >= 0.99
+
+
+def test_causes_have_counterparts_at_their_line() -> None:
+    new = new_words()
+    shares, unmet = [], {}
+    for case in ALONE:
+        wanted = causes(case, case.path.read_text(errors="replace"), new)
+        if not wanted or case.file in DIFFERENCES["unread"]:
+            continue
+        diagnostics = alone(case).diagnostics
+        missing = [message for message in wanted if not has_counterpart(message, diagnostics)]
+        shares.append(1 - len(missing) / len(wanted))
+        if missing:
+            unmet[case.file] = missing
+    print(f"\ncauses with a counterpart: {mean(shares):.2%} averaged over {len(shares)} files")
+    assert set(unmet) == set(DIFFERENCES["messages"]), {
+        file: unmet.get(file) for file in set(unmet) ^ set(DIFFERENCES["messages"])}
+    assert mean(shares) >= 0.97
+
+
+@pytest.mark.parametrize("case", ALONE, ids=str)
+def test_no_error_where_keepalived_finds_none(case: Case) -> None:
+    if case.status == 0 and not case.messages and case.file not in DIFFERENCES["unread"]:
+        errors = [d for d in alone(case).diagnostics if d.severity is Severity.ERROR]
+        assert not errors
+
+
+@pytest.mark.parametrize("case", ALONE, ids=str)
+def test_nothing_cascades(case: Case) -> None:
+    """We never report more errors of structure than keepalived does, and no two at one place."""
+    errors = [d for d in alone(case).diagnostics if d.severity is Severity.ERROR and d.code < "HK2" and not d.stops]
+    places = [(d.code, d.span, d.message) for d in errors]
+    assert len(places) == len(set(places))
+    if case.file not in DIFFERENCES["unread"]:
+        assert len(errors) <= len(case.messages)
+
+
+def new_words() -> frozenset[str]:
+    """Keywords that keepalived 2.2.7, which gave the verdicts, does not know."""
+    import yaml
+
+    keywords = yaml.safe_load((SHARED / "keepalived" / "keywords.yaml").read_text())["keywords"]
+    return frozenset(keyword["name"] for keyword in keywords if keyword.get("new"))

@@ -357,9 +357,78 @@ def test_bad_sequences(desk: Any, text: str) -> None:
     assert codes(desk) == [Code.SEQUENCE]
 
 
-def test_a_sequence_has_an_end(desk: Any) -> None:
-    desk.words("~SEQ(x, 1000000000) a")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "~SEQ(x, 1000000000) a",
+        "~SEQ(x, 100000) ~SEQ(y, 100000) a $x $y",
+        "~SEQ(x, 1000000000) @nobody a",
+        "~SEQ(x, 1000000000) a { }",
+        "$A0= \\\n x \\\n y\n" + "".join(f"$A{n}= \\\n $A{n - 1} \\\n $A{n - 1}\n" for n in range(1, 60)) + "$A59",
+        "$A=" + "x" * 900 + "\n$B=${A}${A}${A}${A}${A}${A}${A}${A}\n~SEQ(x, 1000000) $B",
+    ],
+)
+def test_bombs_have_an_end(desk: Any, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hakeep.config.reader.LINES_LIMIT", 20_000)
+    monkeypatch.setattr("hakeep.config.reader.LETTERS_LIMIT", 4 << 20)
+    assert desk.words(f"first\n{text}\nend") == []
     assert codes(desk) == [Code.TOO_MUCH]
+    assert desk.reader.diagnostics[0].stops
+
+
+@pytest.mark.thorough
+def test_a_million_lines_are_not_too_many(desk: Any) -> None:
+    assert len(desk.lines("~SEQ(x, 300000) a $x")) == 300_000
+    assert codes(desk) == []
+
+
+# ------------------------------------------------------------------------------------------ spans survive all of it
+
+#: Text with one word BAD in what comes of it; where that is written (line, column), and the lines by which it came.
+WAYS = [
+    ("x BAD", (1, 3), []),
+    ("$A=BAD\nx $A", (2, 3), [1]),
+    ("$A=BAD\nx ${A}", (2, 3), [1]),
+    ("$B=BAD\n$A=$B\n  x $A y", (3, 5), [2]),
+    ("$M= \\\n  a \\\n  x BAD\n$M", (3, 5), [4]),
+    ("$M= \\\n  x BAD \\\n  b\n$M", (2, 5), [4]),
+    ("$B=BAD\n$M= \\\n  a \\\n  x $B\n$M", (4, 5), [1, 5]),
+    ("$N= \\\n  c \\\n  x BAD\n$M= \\\n  a \\\n  $N\n$M", (3, 5), [6, 7]),
+    ("~LST(v, good, BAD) x $v", (1, 22), []),
+    ("~SEQ(i, 1, 2) ~LST(v, BAD) x $v", (1, 30), []),
+    ("$S=~LST(v, BAD)\n$S x $v", (2, 6), [1]),
+    ("@here x BAD", (1, 9), []),
+    ("$M= \\\n  a \\\n  @here x BAD\n$M", (3, 11), [4]),
+    ("\tx { y BAD }", (1, 8), []),
+    ("include inner", (1, 3), [1]),
+    ("$I=inner\ninclude $I", (1, 3), [2, 1]),
+    ("$V=BAD\ninclude using", (2, 5), [1, 2]),
+    ("~SEQ(i, 1, 1) include inner", (1, 3), [1]),
+    ("\ufeffx BAD", (1, 3), []),
+    ("x BAD\r\n", (1, 3), []),
+    ('x "BAD"', (1, 3), []),
+    ("\tx\t\tBAD # comment", (1, 5), []),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "ways"), WAYS, ids=[text[:30] for text, _, _ in WAYS])
+def test_every_word_knows_where_it_was_written(
+    desk: Any, text: str, place: tuple[int, int], ways: list[int]
+) -> None:
+    desk.files = {"inner": "x BAD", "using": "\n  x $V"}
+    found = [line.span(index) for line in desk.lines(text) for index, word in enumerate(line.words) if word == "BAD"]
+    assert found
+    for span in found:
+        assert (span.line, span.column) == place
+        assert [via.line for via in span.via] == ways
+
+
+def test_a_name_that_is_not_replaced_is_pointed_at(desk: Any) -> None:
+    assert desk.words("$DIR=/opt\nscript $DIR/x") == [["script", "$DIR/x"]]
+    (diagnostic,) = desk.reader.diagnostics
+    assert (diagnostic.code, diagnostic.severity, diagnostic.fix) == (
+        Code.UNDEFINED, Severity.WARNING, "write ${DIR}")
+    assert (diagnostic.span.line, diagnostic.span.column, diagnostic.span.length) == (2, 8, 4)
 
 
 # ---------------------------------------------------------------------------------------------------------- anything

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
-from hakeep.config.diagnostic import Code, Severity
+from hakeep.config.diagnostic import Code, Severity, Verdict
 from hakeep.config.host import Host
+from hakeep.config.rules import RULES
+from hakeep.config.rules.unsupported import unsupported
 from hakeep.config.settled import MULTICAST4, MULTICAST6, GarpLimit, HmacAuth, Script, VrrpInstance
 from hakeep.objects.rtnl import IFA_F_HOMEADDRESS, IFA_F_NODAD, IFA_F_NOPREFIXROUTE, SCOPE_LINK
 
 V4 = "virtual_ipaddress {\n10.0.0.1\n}\n"
 V6 = "virtual_ipaddress {\nfe80::1\n}\n"
+
+
+def codes_without_advice(loaded: Any) -> list[Code]:
+    """The codes of warnings and errors, but for what rules advise: they have tests of their own."""
+    return [d.code for d in loaded.diagnostics
+            if d.severity is not Severity.NOTE and not (d.code in RULES and d.verdict is Verdict.OK)]
 
 
 def text(body: str, addresses: str = V4, globals_: str = "") -> str:
@@ -25,9 +33,9 @@ vrrp_instance A {{\ninterface eth0\nvirtual_router_id 7\n{addresses}{body}\n}}\n
 @pytest.fixture
 def settle(load: Any) -> Any:
     def settle(body: str = "", addresses: str = V4, globals_: str = "", host: Host | None = None) -> Any:
-        """The instance (None if it was left out), and the codes of warnings and errors."""
+        """The instance (None if it was left out), and the codes of warnings and errors but for rules' advice."""
         loaded = load(text(body, addresses, globals_), host)
-        codes = [d.code for d in loaded.diagnostics if d.severity is not Severity.NOTE]
+        codes = codes_without_advice(loaded)
         return (loaded.settings.vrrp[0] if loaded.settings.vrrp else None), codes, loaded
 
     return settle
@@ -117,6 +125,8 @@ CASES: list[tuple[str, str, str, dict[str, object], list[Code]]] = [
      {"auth_type": "AH", "state": "BACKUP"}, [Code.STATE]),
     ("authentication {\nauth_type AH\nauth_pass x\n}", "version 2\n" + V6, "", {"auth_type": ""},
      [Code.AUTHENTICATION]),
+    ("authentication {\nauth_type PASS\nauth_pass x\n}", "version 2\n" + V6, "",
+     {"auth_type": "", "auth_pass": b""}, [Code.AUTHENTICATION]),
     # unicast
     ("unicast_peer {\n10.0.0.8 min_ttl 3\n}", V4, "", {"multicast": None, "unicast": True}, []),
     ("unicast_peer {\n10.0.0.8\n10.0.0.8\n}", V4, "", {"unicast": True}, [Code.UNICAST]),
@@ -432,21 +442,47 @@ def test_a_vrid_is_had_once_on_interface_family_and_destination(
     load: Any, first: str, second: str, clash: bool
 ) -> None:
     loaded = load(pair(first, second))
-    codes = [d.code for d in loaded.diagnostics]
-    assert codes == ([Code.VRID_CLASH] if clash else [])
+    assert codes_without_advice(loaded) == ([Code.VRID_CLASH] if clash else [])
     assert loaded.fatal == clash
     assert [i.name for i in loaded.settings.vrrp] == (["A"] if clash else ["A", "B"])
     if clash:
-        assert loaded.diagnostics[0].also[1] == "the other one"
+        assert [d.also[1] for d in loaded.diagnostics if d.code is Code.VRID_CLASH] == ["the other one"]
 
 
 def test_too_many_addresses_go_without_lease(load: Any) -> None:
     many = "\n".join(f"10.1.{n // 250}.{n % 250}" for n in range(1001))
     loaded = load(pair(f"virtual_ipaddress_excluded {{\n{many}\n}}\n", V6.replace(
         "virtual_ipaddress", "virtual_ipaddress_excluded") + "virtual_router_id 8"))
-    assert [d.code for d in loaded.diagnostics] == [Code.LEASE]
+    assert codes_without_advice(loaded) == [Code.LEASE]
     assert [i.vip_lease for i in loaded.settings.vrrp] == [None, None]
     assert loaded.exit_status() == 0
+
+
+@pytest.mark.parametrize(
+    ("four", "six", "leases"),
+    [
+        (1000, 64, [-1.0, -1.0]),
+        (1001, 64, [None, -1.0]),
+        (1000, 65, [-1.0, None]),
+        (1001, 65, [None, None]),
+    ],
+)
+def test_the_caps_of_leases(load: Any, four: int, six: int, leases: list[float | None]) -> None:
+    def some(version: int, count: int) -> str:
+        texts = [f"10.1.{n // 250}.{n % 250}" if version == 4 else f"2001:db8::{n + 1:x}" for n in range(count)]
+        return "virtual_ipaddress_excluded {\n" + "\n".join(texts) + "\n}\n"
+
+    loaded = load(text(some(4, four - 1)) + text(some(6, six - 1), V6).replace(" A ", " B "))
+    assert [i.vip_lease for i in loaded.settings.vrrp] == leases
+    assert [d.code for d in loaded.diagnostics].count(Code.LEASE) == leases.count(None)
+
+
+def test_too_many_addresses_are_too_many_for_a_lease_by_number_too(load: Any) -> None:
+    many = "\n".join(f"10.1.{n // 250}.{n % 250}" for n in range(1001))
+    crowded = f"virtual_ipaddress_excluded {{\n{many}\n}}\nvip_lease 2\n"
+    loaded = load(pair(crowded, "virtual_router_id 8\nvip_lease off"))
+    assert [i.vip_lease for i in loaded.settings.vrrp] == [None, None]
+    assert codes_without_advice(loaded) == [Code.LEASE]
 
 
 # -------------------------------------------------------------------------------------------------------------- globals
@@ -551,3 +587,10 @@ def test_accounts_and_cpus(load: Any) -> None:
     loaded = load("global_defs {\nscript_user nobody1\nvrrp_cpu_affinity 0 9\n}\n" + text("notify /n nobody2"), HERE)
     assert [d.code for d in loaded.diagnostics] == [Code.UNKNOWN_USER, Code.OUT_OF_RANGE, Code.UNKNOWN_USER]
     assert not loaded.fatal
+
+
+def test_how_receive_buffers_are_sized_is_our_business_and_said_so(settle: Any) -> None:
+    _, codes, loaded = settle(globals_="vrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_multiplier 5")
+    assert codes == []
+    [found] = unsupported(loaded.config)
+    assert found.message.startswith("vrrp_rx_bufs_policy, vrrp_rx_bufs_multiplier: each VRRP socket has room")

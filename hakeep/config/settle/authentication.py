@@ -35,6 +35,11 @@ def settle_authentication(subject: Subject, hmac: bool) -> tuple[str, bytes]:
         fix = "use auth_hmac" if subject.version == 3 and not hmac else ""
         subject.error(Code.AUTHENTICATION, f"{problem}; it is left out", "authentication", fix=fix)
         return "", b""
+    if kind == "PASS" and subject.family == 6:
+        subject.warn(Code.AUTHENTICATION, "a password has no place in adverts over IPv6; it is left out",
+                     "authentication", note="keepalived 2.2.7 says in its adverts that there is one, and crashes when "
+                     "it hears such an advert", fix="take authentication out, here and at the other routers")
+        return "", b""
     if kind == "AH":
         subject.authenticated = AH_SIZE
         if subject.state == "MASTER" and not subject.owner:

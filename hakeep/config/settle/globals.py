@@ -20,6 +20,7 @@ def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
         instance=config.instance or "",
         net_namespace=config.net_namespace or "",
         use_pid_dir=bool(config.use_pid_dir or config.instance or config.net_namespace),
+        process_name=written.process_name or "",
         child_wait_time=5.0 if config.child_wait_time is None else float(config.child_wait_time),
         umask=0o177 if written.umask is None else written.umask,
         vrrp_process=_process(written),
@@ -93,7 +94,9 @@ def _garp_limits(config: Config, written: GlobalDefs, host: Host, findings: Find
                 interfaces.append(name)
         if not interfaces or not (group.garp_interval or group.gna_interval):
             lacks = "an interval" if interfaces else "an interface"
-            findings.error(Code.GARP_GROUP, f"this garp_group has no effect: it lacks {lacks}", group.span())
+            begin = group.span()
+            findings.error(Code.GARP_GROUP, f"this garp_group has no effect: it lacks {lacks}", group.closing(),
+                           also=(begin, "it begins here") if begin else None)
             continue
         limits.append(GarpLimit(tuple(interfaces), group.garp_interval or 0.0, group.gna_interval or 0.0))
     return tuple(limits)

@@ -31,6 +31,7 @@ def settle_instance(written: Written, defaults: Defaults, findings: Findings) ->
     auth_type, auth_pass = settle_authentication(subject, hmac is not None)
     addresses = settle_addresses(subject, vmac=vmac is not None)
     nopreempt, preempt_delay = _preemption(subject)
+    unicast_ttl = _unicast_ttl(subject)
     if not subject.runs:
         return None
     assert written.virtual_router_id is not None
@@ -52,7 +53,7 @@ def settle_instance(written: Written, defaults: Defaults, findings: Findings) ->
         multicast=settle_multicast(subject),
         peers=peers,
         unicast_fault_no_peer=bool(written.unicast_fault_no_peer),
-        unicast_ttl=_unicast_ttl(subject),
+        unicast_ttl=unicast_ttl,
         check_unicast_src=either(written.check_unicast_src, g.vrrp_check_unicast_src),
         vrf=_vrf(subject),
         kernel_rx_buf_size=written.kernel_rx_buf_size or 0,

@@ -52,18 +52,23 @@ class Subject:
     def span(self, keyword: str = "", index: int = -1, word: int | None = None) -> Span | None:
         return self.written.span(keyword, index, word)
 
+    def place(self, keyword: str, index: int) -> Span | None:
+        """The narrowest place of a keyword: its value, of a list the entry, else the line; without one the name."""
+        entry = index >= 0 and isinstance(getattr(self.written, keyword, None), tuple)
+        return self.span(keyword, index, 0 if entry else 1)
+
     def error(
         self, code: Code, message: str, keyword: str = "", *, index: int = -1, note: str = "", fix: str = "",
         verdict: Verdict = Verdict.GENERAL,
     ) -> None:
         """A mistake that the instance survives."""
-        self.findings.error(code, f"{self.written.name}: {message}", self.span(keyword, index), note=note, fix=fix,
+        self.findings.error(code, f"{self.written.name}: {message}", self.place(keyword, index), note=note, fix=fix,
                             verdict=verdict)
 
     def stop(self, code: Code, message: str, keyword: str = "", *, index: int = -1, note: str = "", fix: str = "",
              ) -> None:
         """A mistake with which nothing starts."""
-        self.findings.error(code, f"{self.written.name}: {message}", self.span(keyword, index), note=note, fix=fix,
+        self.findings.error(code, f"{self.written.name}: {message}", self.place(keyword, index), note=note, fix=fix,
                             stops=True)
 
     def cannot_run(self, code: Code, message: str, keyword: str = "", *, note: str = "", fix: str = "") -> None:
@@ -80,13 +85,14 @@ class Subject:
     def warn(self, code: Code, message: str, keyword: str = "", *, note: str = "", fix: str = "",
              verdict: Verdict = Verdict.OK) -> None:
         """Something that is probably not meant."""
-        self.findings.warning(code, f"{self.written.name}: {message}", self.span(keyword), note=note, fix=fix,
+        self.findings.warning(code, f"{self.written.name}: {message}", self.place(keyword, -1), note=note, fix=fix,
                               verdict=verdict)
 
     def interface_must_exist(self, name: str, keyword: str, *, index: int = -1) -> None:
         """Stop if the host is known to lack the interface, unless interfaces may come later."""
         if not self.defaults.dynamic_interfaces and self.defaults.host.lacks_interface(name):
             self.stop(Code.UNKNOWN_INTERFACE, f"there is no interface {name}", keyword, index=index,
+                      note=self.defaults.host.about_interface(name),
                       fix="dynamic_interfaces in global_defs allows for interfaces that come later")
 
 

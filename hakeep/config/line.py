@@ -1,0 +1,81 @@
+"""A line of configuration after all that reading does to it, and the way back to where its words were written.
+
+There can be millions of them, so a line keeps only its text and where that came from. Words and places are worked out
+when somebody asks: binding asks for the words once, and for places only where something is wrong.
+"""
+
+from __future__ import annotations
+
+from hakeep.config.lexer import Unterminated, Word, general_words, shell_words
+from hakeep.config.span import Span
+from hakeep.config.text import Place, Text
+
+
+class Line:
+    """Words, or a brace (`brace` says which; it is the only word), and where they were written.
+
+    `plain` promises that blanks alone separate the words. `order` counts the lines of a configuration when all has
+    been read (see tree.build). `reported` is true when a value can only be bad because a definition is missing, which
+    was reported already.
+    """
+
+    __slots__ = ("_place", "_plain", "_shift", "order", "reported", "text")
+
+    def __init__(self, text: str, place: Place, shift: int, *, plain: bool = False) -> None:
+        self.text = text
+        self._place = place
+        self._shift = shift
+        self._plain = plain
+        self.order = 0
+        self.reported = False
+
+    def __repr__(self) -> str:
+        return f"Line({self.words!r}, {self.span()})"
+
+    @property
+    def brace(self) -> str:
+        """The brace that the line is, or ""."""
+        return self.text if self.text in ("{", "}") else ""
+
+    @property
+    def words(self) -> list[str]:
+        """The words, read the general way. What an unterminated quote begins is no word."""
+        if self._plain:
+            return self.text.split()
+        return [word.text for word in general_words(self.text)[0]]
+
+    @property
+    def open_quote(self) -> int:
+        """Where an unterminated double quote stands in the text; -1: there is none."""
+        return -1 if self._plain else general_words(self.text)[1]
+
+    def span(self, word: int | None = None, *, shell: bool = False) -> Span:
+        """Where the word of that index stands; the whole line if None or if there is no such word."""
+        if word is not None and not self.brace:
+            words = self.shell_words() if shell else general_words(self.text)[0]
+            if word < len(words):
+                return self._piece.span(words[word].start, words[word].end)
+        return self._piece.span()
+
+    def span_from(self, position: int) -> Span:
+        """From a position in the text to its end."""
+        return self._piece.span(position)
+
+    @property
+    def _piece(self) -> Text:
+        return Text(self.text, self._place, self._shift)
+
+    def shell_words(self) -> list[Word]:
+        """The line's words read the shell-like way; [] when a quote is unterminated (see `shell_problem`)."""
+        try:
+            return shell_words(self.text)
+        except Unterminated:
+            return []
+
+    def shell_problem(self) -> int:
+        """Where an unterminated quote of the shell-like reading starts, -1 if there is none."""
+        try:
+            shell_words(self.text)
+        except Unterminated as problem:
+            return problem.start
+        return -1
