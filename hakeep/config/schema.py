@@ -61,6 +61,15 @@ class Support(Enum):
     UNSAFE = "hakeep refuses to go on without it"
 
 
+#: `since` of the words that only hakeep knows.
+OURS = "hakeep"
+
+
+def braced(head: str, body: str) -> str:
+    """A block of configuration text."""
+    return "\n".join([f"{head} {{", *(f"    {line}" for line in body.splitlines()), "}"])
+
+
 @dataclass(frozen=True, slots=True)
 class Entries:
     """A list block: one entry a line, each read by `entry`. `words`: every word of every line is an entry."""
@@ -73,10 +82,11 @@ class Entries:
 class Keyword:
     """One keyword of a block.
 
-    `field` is the name under which the value is kept. With `vital` nothing starts if the value is bad. `default` and
-    `doc` are for people. `instead` says what happens
-    instead of what is not supported. `preferred` is set on old spellings; `warns` on those that keepalived reports.
-    `gives` is a fixed value for spellings that differ in meaning only (neighbour_ip, no_accept).
+    `field` is the name under which the value is kept. With `vital` nothing starts if the value is bad. `default`, `doc`
+    and `notes` are for people; what a beginner must know stands in `prose`. `sample` are the words of the example,
+    where the value type's own would not do. `since` is the version of keepalived that brought it ("" = before 2.4), or
+    OURS. `instead` says what happens instead of what is not supported. `preferred` is set on old spellings; `warns` on
+    those that keepalived reports.
     """
 
     name: str
@@ -98,6 +108,22 @@ class Keyword:
     warns: bool = False
     old: tuple[str, ...] = ()
     notes: str = ""
+    sample: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Is it a word of hakeep's, which keepalived does not know?"""
+        return self.since == OURS
+
+    @property
+    def example(self) -> str:
+        """A line, or a block of lines, as it may stand in the block that the keyword belongs to."""
+        if isinstance(self.value, Block):
+            head = self.sample or (self.value.head.example if self.value.head else "web" if self.value.name else "")
+            return braced(f"{self.name} {head}".rstrip(), self.value.example)
+        if isinstance(self.value, Entries):
+            return braced(self.name, self.sample or self.value.entry.example)
+        return f"{self.name} {self.sample or self.value.example}".rstrip()
 
     @property
     def synopsis(self) -> str:
@@ -106,7 +132,8 @@ class Keyword:
             name = f" {self.value.name}" if self.value.name else ""
             return f"{self.name}{name} {{ ... }}"
         if isinstance(self.value, Entries):
-            return f"{self.name} {{ {self.value.entry.synopsis} }}"
+            more = " ..." if self.value.words else ""
+            return f"{self.name} {{ {self.value.entry.synopsis}{more} }}"
         return f"{self.name} {self.value.synopsis}".rstrip()
 
 
@@ -141,6 +168,7 @@ class Section:
 
     name: str = ""
     at: Line | None = None
+    end: Line | None = None
     places: Mapping[str, tuple[Line, ...]] = MappingProxyType({})
     __children__: ClassVar[tuple[Keyword, ...]] = ()
 
@@ -165,7 +193,7 @@ class Section:
         raise AttributeError(f"{type(self).__name__} cannot be changed")
 
     def _what(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("at", "places")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("at", "end", "places")}
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, Section) and self._what() == other._what()
@@ -187,11 +215,19 @@ class Section:
         return line.order if line else -1
 
     def span(self, keyword: str = "", index: int = -1, word: int | None = None) -> Span | None:
-        """Where the keyword (its last line, or entry number `index`) was written; else where the block begins."""
+        """Where the keyword (its last line, or entry number `index`) was written; else where the block begins.
+
+        `word` narrows it to that word of the line: 1 is the value of a keyword, or without `keyword` the block's name.
+        """
         lines = self.places.get(keyword)
         if lines and -len(lines) <= index < len(lines):
             return lines[index].span(word)
-        return self.at.span(None) if self.at else None
+        return self.at.span(None if keyword else word) if self.at else None
+
+    def closing(self) -> Span | None:
+        """Where the block ends: what is missing in it would stand before that. A block without braces ends where it
+        begins."""
+        return self.end.span() if self.end else self.span()
 
 
 class Plain(Section):
@@ -220,18 +256,21 @@ class Block:
 
     `name` is the synopsis of the words after the keyword ("" = none are allowed), `exact` says that it is exactly one.
     With `unique` a second block of the same name is an error and left out. `head` reads the words after the keyword; a
-    block whose head is bad is left out. A block with `entries` holds lines of those instead of keywords.
+    block whose head is bad is left out. A block with `entries` holds lines of those instead of keywords. `shown` are
+    the keywords of its example; those that are required are there in any case.
     """
 
-    __slots__ = ("_build", "children", "doc", "entries", "exact", "fields", "head", "keywords", "name", "unique")
+    __slots__ = (
+        "_build", "_shown", "children", "doc", "entries", "exact", "fields", "head", "keywords", "name", "unique")
 
     def __init__(
         self, doc: str, children: Iterable[Keyword], *, name: str = "", exact: bool = False, unique: bool = False,
         head: Value[Any] | None = None, entries: Value[Any] | None = None, build: Callable[..., Section] | None = None,
+        shown: tuple[str, ...] = (),
     ) -> None:
         self.doc, self.name, self.exact, self.unique = doc, name, exact, unique
         self.head, self.entries = head, entries
-        self._build = build
+        self._build, self._shown = build, shown
         self.children: tuple[Keyword, ...] = tuple(children)
         self.keywords: dict[str, Keyword] = {}
         for child in self.children:
@@ -241,6 +280,14 @@ class Block:
                 warns = spelling.endswith("!")
                 self.keywords[old] = replace(child, name=old, preferred=child.name, warns=warns, old=())
         self.fields = {child.field: child for child in reversed(self.children)}
+
+    @property
+    def example(self) -> str:
+        """What may stand between its braces."""
+        if self.entries:
+            return self.entries.example
+        required = [child.name for child in self.children if child.required and child.name not in self._shown]
+        return "\n".join(self.keywords[name].example for name in (*required, *self._shown))
 
     def build(
         self, keyword: str, name: str, line: Line | None, values: dict[str, Any], places: dict[str, tuple[Line, ...]],

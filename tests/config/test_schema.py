@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import string
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
@@ -16,10 +17,15 @@ from hypothesis import strategies as st
 from hakeep.config.advice import walk
 from hakeep.config.bind import bind
 from hakeep.config.definitions import Surroundings
+from hakeep.config.diagnostic import Code
+from hakeep.config.forms import yaml
+from hakeep.config.forms.shaping import tree
 from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.keywords.vrrp import VrrpInstance
+from hakeep.config.lexer import quoted
+from hakeep.config.prose import library, prose
 from hakeep.config.reader import Opened, Reader
-from hakeep.config.schema import Block, Entries, Keyword, Missing, Repeat, Support
+from hakeep.config.schema import OURS, Block, Entries, Keyword, Missing, Process, Repeat, Support
 from hakeep.config.settled import Script
 from hakeep.config.tree import build
 from hakeep.config.values import addresses, links, numbers, options, routes, scripts, services, words
@@ -33,10 +39,23 @@ FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "keepalived" / "
 ips4 = st.integers(0, 2**32 - 1).map(IPv4Address)
 ips6 = st.integers(0, 2**128 - 1).map(IPv6Address)
 ips = ips4 | ips6
-names = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=12)
+names = st.tuples(
+    st.sampled_from(string.ascii_letters), st.text(string.ascii_letters + string.digits + "._-", max_size=11),
+).map("".join)
+hosts = names.filter(lambda name: not name.endswith("-"))
+
+
+def writable(word: str) -> bool:
+    try:
+        return bool(quoted(word))
+    except ValueError:
+        return False
+
+
 #: Whatever a general word can hold; $ is left out, as it begins a use of a definition.
 texts = st.text(
-    st.characters(blacklist_characters='"$\n\r\0', blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+    st.characters(blacklist_characters='"$\n\r\0', blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20,
+).filter(writable)
 prefixed = ips.flatmap(lambda ip: st.tuples(st.just(ip), st.none() | st.integers(0, ip.max_prefixlen)))
 commands = st.lists(texts | st.text(min_size=1, max_size=8).filter(lambda t: t.isprintable()), min_size=1, max_size=4)
 
@@ -75,7 +94,7 @@ def option_pairs(value: options.Options) -> st.SearchStrategy[Any]:
     }
     if isinstance(value, routes.Route):
         named["via"] = ["10.0.0.1", "inet6 fe80::1"]
-        named["encap"] = ["mpls 100", "ip6 dst fe80::1 hoplimit 3"]
+        named["encap"] = ["mpls 100"]  # those of ip and ip6 would take options of the route behind them for their own
         del named["or"]  # is read, but reported
         leading = [("to", ["10.0.0.0/8", "default"])]
     if value is routes.RULE:
@@ -132,7 +151,7 @@ def strategy(value: Value[Any]) -> st.SearchStrategy[Any]:
             all4, all6 = (groups4, groups6) if value._multicast else (ips4, ips6)
             return {0: all4 | all6, 4: all4, 6: all6}[value._family]
         case addresses.IpPort():
-            return st.tuples(ips | names.filter(lambda n: addresses.parse_ip(n) is None) if value._host else ips,
+            return st.tuples(ips | hosts if value._host else ips,
                              st.none() | st.integers(value._low, 65535))
         case addresses.Netmask():
             return st.integers(0, 128)
@@ -231,13 +250,32 @@ def test_what_is_rendered_is_read_back(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_what_is_written_as_yaml_is_read_back(name: str, data: st.DataObject) -> None:
+    keyword = VALUES[name]
+    kind = keyword.value.entry if isinstance(keyword.value, Entries) else keyword.value
+    assert isinstance(kind, Value)
+    item = data.draw(strategy(kind))
+    several = isinstance(keyword.value, Entries) or keyword.repeat is Repeat.ADD
+    block = Block("", [keyword])
+    written = yaml.scalar(kind, item)
+    read = tree("x", f"{keyword.name}: {f'[{written}]' if several and written[0] in '[{' else written}", block)
+    root, diagnostics = bind(read, block)
+    assert [d.message for d in (*read.diagnostics, *diagnostics)] == []
+    assert root.get(keyword.field) == ((item,) if several else item)
+
+
+@pytest.mark.parametrize("name", VALUES)
 def test_faces_of_values(name: str) -> None:
     keyword = VALUES[name]
     value = keyword.value.entry if isinstance(keyword.value, Entries) else keyword.value
     assert isinstance(value, Value)
     assert isinstance(value.synopsis, str)
     assert value.synopsis or isinstance(value, numbers.Flag)
-    assert all(isinstance(word, str) for word in value.complete())
+    assert all(isinstance(word, str) for word in (*value.complete(), *value.further()))
+    if value.example or not isinstance(value, numbers.Flag | words.Words | options.Options):
+        assert value.from_plain(value.to_plain(value.read(value.example))) == value.read(value.example)
     for wrong in ({"a": object()}, object()):
         if not isinstance(value, numbers.Flag):
             with pytest.raises(Invalid):
@@ -253,6 +291,59 @@ def test_every_keyword_is_documented() -> None:
         assert keyword.doc[-1] not in ". ", (path, keyword.name)
         assert keyword.name in keyword.synopsis
         assert (keyword.support is Support.FULL) == (not keyword.instead), (path, keyword.name)
+
+
+def test_every_keyword_is_explained() -> None:
+    """Old spellings are explained by those that replace them."""
+    new = [(path, keyword.name) for path, keyword in LANGUAGE if not keyword.preferred]
+    assert [(path, name) for path, name in new if not prose(path, name)] == []
+
+
+def test_nothing_else_is_explained() -> None:
+    names = {keyword.name for _, keyword in LANGUAGE}
+    places = {f"{path.rpartition('/')[2]}/{keyword.name}" for path, keyword in LANGUAGE}
+    assert set(library()) - names - places == set()
+
+
+def test_explanations_name_keywords_that_exist() -> None:
+    names = {keyword.name for _, keyword in LANGUAGE}
+    wrong = {
+        (name, word) for name, paragraphs in library().items() for text in paragraphs
+        for word in re.findall(r"`([^`]*)`", text)
+        if word not in names and not word.startswith(("hakeep", "ip ", "nft ", "${_", "$", "include", "ps"))
+        and word not in ("top",)
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize(("path", "keyword"), LANGUAGE, ids=[f"{path}/{keyword.name}" for path, keyword in LANGUAGE])
+def test_examples_can_be_read(path: str, keyword: Keyword) -> None:
+    """Each keyword binds, in its block, and its example says something that nobody complains about."""
+    block = ROOT
+    for name in path.split("/")[1:]:
+        block = block.keywords[name].value  # type: ignore[assignment]
+    assert keyword.example.split()[0] == keyword.name
+    reader = Reader(lambda pattern, folder: Opened(), Surroundings())
+    root, found = bind(build(reader.read("x", "/", keyword.example), lambda words: False), block)
+    assert [d.message for d in [*reader.diagnostics, *found] if d.code is not Code.DEPRECATED] == []
+    assert keyword.field in dict(root.given())
+
+
+def test_what_is_ours_says_so() -> None:
+    assert {keyword.name for _, keyword in LANGUAGE if keyword.own} == {"vip_fence", "vip_lease"}
+    assert OURS == "hakeep"
+
+
+def test_each_worker_has_its_keywords() -> None:
+    """What stands in a block of the checker's or of BFD's is theirs; a block of VRRP's has none of them."""
+    for path, keyword in LANGUAGE:
+        block = path.split("/")[1] if path else keyword.name
+        if block in ("virtual_server", "virtual_server_group", "SSL"):
+            assert keyword.process is Process.LVS, (path, keyword.name)
+        elif block == "bfd_instance":
+            assert keyword.process is Process.BFD, (path, keyword.name)
+        elif block != "global_defs" and path:
+            assert keyword.process is Process.VRRP or keyword.name == "lvs_sync_daemon_interface", (path, keyword.name)
 
 
 def test_fields_exist_on_their_sections() -> None:
@@ -288,15 +379,14 @@ def facts() -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-OURS = {("global_defs", "vip_fence"), ("global_defs", "vip_lease"), ("vrrp_instance", "vip_fence"),
-        ("vrrp_instance", "vip_lease")}
-
-
 def test_the_language_is_keepalived_s_and_ours() -> None:
     known = facts()
-    declared = {(path.strip("/"), keyword.name) for path, keyword in LANGUAGE}
-    assert declared - set(known) == OURS
-    assert set(known) - declared == set()
+    declared = {(path.strip("/"), keyword.name): keyword for path, keyword in LANGUAGE}
+    assert len(known) == 531
+    assert set(known) - set(declared) == set()
+    assert set(declared) - set(known) == {where for where, keyword in declared.items() if keyword.own}
+    assert {where for where, fact in known.items() if fact.get("new")} == {
+        where for where, keyword in declared.items() if keyword.since == "2.4"}
 
 
 def test_missing_words_mean_what_they_mean_to_keepalived() -> None:

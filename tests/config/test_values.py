@@ -163,6 +163,8 @@ def parse(value: Value[Any], text: str) -> tuple[Any, list[Complaint]]:
         (ROUTE, "blackhole to default", (("blackhole", ""), ("to", "default")), True),
         (ROUTE, "default via inet6 fe80::1 dev x mtu lock 1400",
          (("to", "default"), ("via", "inet6 fe80::1"), ("dev", "x"), ("mtu", "lock"), ("mtu", "1400")), True),
+        (ROUTE, "10.0.0.0/8 encap ip6 dst fe80::1 hoplimit 3 metric 7",
+         (("to", "10.0.0.0/8"), ("encap", "ip6 dst fe80::1 hoplimit 3"), ("metric", "7")), True),
         (ROUTE, "nonsense", REFUSED, False),
         (ROUTE, "10.0.0.0/8 via x", REFUSED, False),
         (ROUTE, "10.0.0.0/8 gw 10.0.0.9", (("to", "10.0.0.0/8"), ("via", "10.0.0.9")), False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hakeep.config.reader import CHECKS
-from hakeep.config.schema import Entries, Repeat, Section, block_of, keyword
+from hakeep.config.schema import OURS, Entries, Repeat, Section, block_of, keyword
 from hakeep.config.settled import Script
 from hakeep.config.values.addresses import Ip, IpPort
 from hakeep.config.values.links import ExtraInterfaces
@@ -23,9 +23,11 @@ _SNMP = "there is no SNMP agent"
 _DBUS = "there is no D-Bus interface"
 _LVS = "virtual servers are not run, so the IPVS tables stay as they are"
 _BFD = "BFD sessions are not run"
+_ROOM = "each VRRP socket has room for about a thousand adverts (1 MiB), or kernel_rx_buf_size of its instance"
 _TUNING = "buffers and priorities are chosen by hakeep"
 _IPTABLES = "packets are filtered by nftables in any case"
 _FILES = "files that keepalived keeps are not written"
+_STATIC = "static addresses are not set"
 
 _CHECKS = {sign + check: None for sign in ("", "+", "-") for check in sorted(CHECKS)}
 
@@ -38,11 +40,12 @@ def _process_name(which: str, **facts: Any) -> Any:
 
 
 def _nice(which: str, **facts: Any) -> Any:
-    return keyword(Whole(-20, 19, "NICE"), f"how nice {which} is to others", **facts)
+    return keyword(Whole(-20, 19, "NICE"), f"how nice {which} is to others", default="unchanged", **facts)
 
 
 def _real_time(which: str, **facts: Any) -> Any:
-    return keyword(Whole(1, 99, "PRIO", clamp=True), f"real-time priority (SCHED_RR) of {which}", **facts)
+    return keyword(Whole(1, 99, "PRIO", clamp=True), f"real-time priority (SCHED_RR) of {which}", default="off",
+                   sample="50", **facts)
 
 
 def _rttime(which: str, old: str, **facts: Any) -> Any:
@@ -51,11 +54,13 @@ def _rttime(which: str, old: str, **facts: Any) -> Any:
 
 
 def _buffer(which: str) -> Any:
-    return keyword(Whole(0, U32, "BYTES"), f"how much {which} may hold unread", ignored=_TUNING)
+    return keyword(Whole(0, U32, "BYTES"), f"how much {which} may hold unread", ignored=_TUNING,
+                   default="kernel default")
 
 
 def _force(which: str) -> Any:
-    return keyword(OptBool(), f"let the receive buffer of {which} exceed rmem_max", ignored=_TUNING)
+    return keyword(OptBool(), f"let the receive buffer of {which} exceed rmem_max", ignored=_TUNING,
+                   default="false")
 
 
 def _fifo(what: str, **facts: Any) -> Any:
@@ -71,36 +76,42 @@ class GlobalDefs(Section):
     """Settings for the whole daemon."""
 
     # processes
-    process_names: bool | None = keyword(Flag(), "give every process a title of its own", process="all")
-    process_name: str | None = _process_name("the parent", process="all")
-    vrrp_process_name: str | None = _process_name("the VRRP process")
+    process_names: bool | None = keyword(
+        Flag(), "give every process a title of its own", process="all", reload="never", default="off")
+    process_name: str | None = _process_name(
+        "the parent", process="all", reload="never", default="hakeepd", sample="hakeep_web")
+    vrrp_process_name: str | None = _process_name("the VRRP process", reload="never", sample="hakeep_web_vrrp")
     checker_process_name: str | None = _process_name(
-        "the checker process", old=("lvs_process_name",), process="lvs", ignored=_LVS)
-    bfd_process_name: str | None = _process_name("the BFD process", process="bfd", ignored=_BFD)
-    vrrp_priority: int | None = _nice("the VRRP process")
-    vrrp_no_swap: bool | None = keyword(Flag(), "keep the VRRP process in memory")
-    vrrp_rt_priority: int | None = _real_time("the VRRP process")
-    vrrp_cpu_affinity: tuple[int, ...] | None = keyword(Cpus(), "CPUs of the VRRP process")
-    vrrp_rlimit_rttime: int | None = _rttime("the VRRP process", "vrrp_rlimit_rtime")
+        "the checker process", old=("lvs_process_name",), process="lvs", ignored=_LVS, sample="hakeep_web_lvs")
+    bfd_process_name: str | None = _process_name("the BFD process", process="bfd", ignored=_BFD,
+                                                 sample="hakeep_web_bfd")
+    vrrp_priority: int | None = _nice("the VRRP process", reload="never")
+    vrrp_no_swap: bool | None = keyword(Flag(), "keep the VRRP process in memory", reload="never", default="off")
+    vrrp_rt_priority: int | None = _real_time("the VRRP process", reload="never")
+    vrrp_cpu_affinity: tuple[int, ...] | None = keyword(
+        Cpus(), "CPUs of the VRRP process", reload="never", default="all")
+    vrrp_rlimit_rttime: int | None = _rttime("the VRRP process", "vrrp_rlimit_rtime", reload="never")
     checker_priority: int | None = _nice("the checker process", process="lvs", ignored=_LVS)
     checker_no_swap: bool | None = keyword(
-        Flag(), "keep the checker process in memory", process="lvs", ignored=_LVS)
+        Flag(), "keep the checker process in memory", process="lvs", ignored=_LVS, default="off")
     checker_rt_priority: int | None = _real_time("the checker process", process="lvs", ignored=_LVS)
     checker_cpu_affinity: tuple[int, ...] | None = keyword(
-        Cpus(), "CPUs of the checker process", process="lvs", ignored=_LVS)
+        Cpus(), "CPUs of the checker process", process="lvs", ignored=_LVS, default="all")
     checker_rlimit_rttime: int | None = _rttime(
         "the checker process", "checker_rlimit_rtime", process="lvs", ignored=_LVS)
     bfd_priority: int | None = _nice("the BFD process", process="bfd", ignored=_BFD)
-    bfd_no_swap: bool | None = keyword(Flag(), "keep the BFD process in memory", process="bfd", ignored=_BFD)
+    bfd_no_swap: bool | None = keyword(
+        Flag(), "keep the BFD process in memory", process="bfd", ignored=_BFD, default="off")
     bfd_rt_priority: int | None = _real_time("the BFD process", process="bfd", ignored=_BFD)
     bfd_cpu_affinity: tuple[int, ...] | None = keyword(
-        Cpus(), "CPUs of the BFD process", process="bfd", ignored=_BFD)
+        Cpus(), "CPUs of the BFD process", process="bfd", ignored=_BFD, default="all")
     bfd_rlimit_rttime: int | None = _rttime("the BFD process", "bfd_rlimit_rtime", process="bfd", ignored=_BFD)
     max_auto_priority: int | None = keyword(
         Whole(-1, 99, "PRIO", default=99), "how far real-time priority may rise by itself when timers are late",
         process="all", ignored=_TUNING, default="0, never")
     min_auto_priority_delay: int | None = keyword(
-        Whole(1, 10_000_000, "MICROSECONDS"), "lateness that makes it rise", process="all", ignored=_TUNING)
+        Whole(1, 10_000_000, "MICROSECONDS"), "lateness that makes it rise", process="all", ignored=_TUNING,
+        sample="1000000")
 
     # this host, accounts and scripts
     router_id: str | None = keyword(Word("STRING"), "name of this host in reports", process="all", default="host name")
@@ -110,24 +121,27 @@ class GlobalDefs(Section):
     enable_script_security: bool | None = keyword(
         Flag(), "run no script as root that somebody else could change", process="all", default="off")
     use_symlink_paths: bool | None = keyword(
-        OptBool(), "keep symbolic links in script paths", process="all", since="2.4", default="false")
+        OptBool(), "keep symbolic links in script paths", process="all", since="2.4", default="false",
+        ignored="script paths stay as they are written in any case")
     set_supplementary_groups: bool | None = keyword(
         OptBool(), "give scripts all groups of their account", process="all", since="2.4", default="false")
     startup_script: Script | None = keyword(
-        Command(), "run before anything starts", process="all", repeat=Repeat.FIRST)
+        Command(), "run before anything starts", process="all", repeat=Repeat.FIRST, reload="never",
+        sample="/usr/lib/hakeep/prepare")
     shutdown_script: Script | None = keyword(
-        Command(), "run when all has stopped", process="all", repeat=Repeat.FIRST)
+        Command(), "run when all has stopped", process="all", repeat=Repeat.FIRST, sample="/usr/lib/hakeep/tidy-up")
     startup_script_timeout: int | None = keyword(
-        Whole(1, 1000, "SECONDS"), "how long to wait for it", process="all", default="10")
+        Whole(1, 1000, "SECONDS"), "how long to wait for it", process="all", default="10", reload="never",
+        sample="60")
     shutdown_script_timeout: int | None = keyword(
-        Whole(1, 1000, "SECONDS"), "how long to wait for it", process="all", default="10")
+        Whole(1, 1000, "SECONDS"), "how long to wait for it", process="all", default="10", sample="60")
     umask: int | None = keyword(Umask(), "file mode mask", process="all", fatal=True, default="0177")
 
     # what VRRP instances start from
     dynamic_interfaces: str | None = keyword(
         Choice("allow_if_changes", default=""), "interfaces may be missing and may come and go", default="off")
-    default_interface: str | None = keyword(interface_name(), "interface of static addresses without dev",
-                                            default="eth0")
+    default_interface: str | None = keyword(
+        interface_name(), "interface of static addresses without dev", default="eth0", ignored=_STATIC)
     vrrp_version: int | None = keyword(
         Whole(2, 3, "VERSION"), "version of IPv4 instances without one of their own", fatal=True, default="2")
     vrrp_mcast_group4: IPAddress | None = keyword(
@@ -136,7 +150,7 @@ class GlobalDefs(Section):
         Ip(6, multicast=True), "group of IPv6 adverts", fatal=True, default="ff02::12", reload="restart")
     vrrp_strict: bool | None = keyword(OptBool(), "default of strict_mode", default="false")
     vrrp_down_timer_adverts: int | None = keyword(Whole(1, 100), "default of down_timer_adverts", fatal=True,
-                                                  default="3")
+                                                  default="3", sample="3")
     vrrp_skip_check_adv_addr: bool | None = keyword(OptBool(), "default of skip_check_adv_addr", default="false")
     vrrp_check_unicast_src: bool | None = keyword(Flag(), "default of check_unicast_src", default="off")
     vrrp_lower_prio_no_advert: bool | None = keyword(OptBool(), "default of lower_prio_no_advert", default="false")
@@ -147,55 +161,65 @@ class GlobalDefs(Section):
     vrrp_notify_priority_changes: bool | None = keyword(
         OptBool(), "default of notify_priority_changes", default="false")
     v3_checksum_as_v2: bool | None = keyword(Flag(), "default of v3_checksum_as_v2", since="2.4", default="off")
-    vip_fence: str | None = keyword(Choice("auto", "off"), "default of vip_fence (hakeep only)", default="auto")
+    vip_fence: str | None = keyword(Choice("auto", "off"), "default of vip_fence", default="auto", since=OURS)
     vip_lease: float | str | None = keyword(
-        AutoSeconds(1, 3600), "default of vip_lease (hakeep only)", default="auto")
+        AutoSeconds(1, 3600), "default of vip_lease", default="auto", since=OURS)
 
     # announcements
     vrrp_garp_master_delay: int | None = keyword(
         Whole(0, 4294, "SECONDS"), "default of garp_master_delay", fatal=True, default="5")
     vrrp_garp_master_repeat: int | None = keyword(
-        Whole(0, U32, zero=1), "default of garp_master_repeat", fatal=True, default="5")
+        Whole(0, U32, zero=1), "default of garp_master_repeat", fatal=True, default="5", sample="3")
     vrrp_garp_master_refresh: int | None = keyword(
-        Whole(0, U32, "SECONDS"), "default of garp_master_refresh", fatal=True, default="0")
+        Whole(0, U32, "SECONDS"), "default of garp_master_refresh", fatal=True, default="0", sample="60")
     vrrp_garp_master_refresh_repeat: int | None = keyword(
-        Whole(0, U32, zero=1), "default of garp_master_refresh_repeat", fatal=True, default="1")
+        Whole(0, U32, zero=1), "default of garp_master_refresh_repeat", fatal=True, default="1", sample="2")
     vrrp_garp_lower_prio_delay: int | None = keyword(
-        Whole(0, 4294, "SECONDS"), "default of garp_lower_prio_delay", fatal=True, default="vrrp_garp_master_delay")
+        Whole(0, 4294, "SECONDS"), "default of garp_lower_prio_delay", fatal=True, default="vrrp_garp_master_delay",
+        sample="10")
     vrrp_garp_lower_prio_repeat: int | None = keyword(
-        Whole(0, I32 - 1), "default of garp_lower_prio_repeat", fatal=True, default="vrrp_garp_master_repeat")
+        Whole(0, I32 - 1), "default of garp_lower_prio_repeat", fatal=True, default="vrrp_garp_master_repeat",
+        sample="1")
     vrrp_garp_interval: float | None = keyword(
-        Seconds(0.000001, 4294.967295), "smallest gap between ARPs on an interface", fatal=True, default="0")
+        Seconds(0.000001, 4294.967295), "smallest gap between ARPs on an interface", fatal=True, default="0",
+        sample="0.001")
     vrrp_gna_interval: float | None = keyword(
-        Seconds(0.000001, 4294.967295), "smallest gap between neighbour advertisements", fatal=True, default="0")
+        Seconds(0.000001, 4294.967295), "smallest gap between neighbour advertisements", fatal=True, default="0",
+        sample="0.001")
     vrrp_min_garp: bool | None = keyword(OptBool(), "announce every address exactly once", default="false")
     vrrp_garp_extra_if: tuple[bool, int] | None = keyword(
         ExtraInterfaces(1), "default of garp_extra_if", old=("vrrp_vmac_garp_intvl!",), default="0, never")
 
     # VRRP and the system
     vrrp_startup_delay: float | None = keyword(
-        Seconds(0.001, 4294.967295), "stay idle for this long after start", fatal=True, default="0")
+        Seconds(0.001, 4294.967295), "stay idle for this long after start", fatal=True, default="0", reload="never",
+        sample="10")
     vrrp_delay_after_boot: float | None = keyword(
         Seconds(0.001, 4294.967295), "stay idle until the host has been up for this long", fatal=True, since="2.4",
-        default="0")
+        default="0", reload="never", sample="60")
     log_unknown_vrids: bool | None = keyword(Flag(), "log adverts of virtual routers that are not ours", default="off")
     disable_local_igmp: bool | None = keyword(
         Flag(), "send no IGMP joins", reload="never", ignored="the kernel joins the multicast group as usual")
-    vmac_prefix: str | None = keyword(Word("PREFIX"), "start of generated VMAC names", fatal=True, default="vrrp")
+    vmac_prefix: str | None = keyword(
+        Word("PREFIX"), "start of generated VMAC names", fatal=True, default="vrrp", sample="vip")
     vmac_addr_prefix: str | None = keyword(
-        Word("PREFIX"), "start of the names of VMACs for addresses", fatal=True, default="vmac_prefix")
+        Word("PREFIX"), "start of the names of VMACs for addresses", fatal=True, default="vmac_prefix", sample="vip",
+        ignored="VMACs for addresses are named like the instance's own")
     vrrp_rx_bufs_policy: Pairs | None = keyword(
         Options("MTU|ADVERT|BYTES", [("policy", lambda word: "" if word in ("MTU", "ADVERT") else whole(1, U32)(word))],
-                least=1),
-        "how large VRRP receive buffers are", default="kernel default")
+                least=1, example="ADVERT"),
+        "how large VRRP receive buffers are", default="kernel default", ignored=_ROOM)
     vrrp_rx_bufs_multiplier: int | None = keyword(
-        Whole(1, U32), "adverts of each instance that the buffer should hold", default="3")
+        Whole(1, U32), "adverts of each instance that the buffer should hold", default="3", ignored=_ROOM,
+        sample="10")
     vrrp_netlink_cmd_rcv_bufs: int | None = _buffer("the VRRP netlink command socket")
     vrrp_netlink_cmd_rcv_bufs_force: bool | None = _force("the VRRP netlink command socket")
     vrrp_netlink_monitor_rcv_bufs: int | None = keyword(
-        Whole(0, U32, "BYTES"), "how much the VRRP netlink event socket may hold unread", default="kernel default")
+        Whole(0, U32, "BYTES"), "how much the VRRP netlink event socket may hold unread", default="kernel default",
+        reload="never")
     vrrp_netlink_monitor_rcv_bufs_force: bool | None = keyword(
-        OptBool(), "let that buffer exceed rmem_max", default="false")
+        OptBool(), "let that buffer exceed rmem_max", default="false",
+        ignored="the buffer may exceed rmem_max in any case")
     lvs_netlink_cmd_rcv_bufs: int | None = _buffer("the checker netlink command socket")
     lvs_netlink_cmd_rcv_bufs_force: bool | None = _force("the checker netlink command socket")
     lvs_netlink_monitor_rcv_bufs: int | None = _buffer("the checker netlink event socket")
@@ -210,34 +234,41 @@ class GlobalDefs(Section):
     nftables: str | None = keyword(Word("TABLE", default=""), "name of our nftables table", repeat=Repeat.FIRST,
                                    reload="never", default="hakeep")
     nftables_priority: int | None = keyword(
-        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, default="-1", reload="restart")
-    nftables_ifindex: bool | None = keyword(Flag(), "match interfaces by index", default="off")
+        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, default="-1", sample="-100")
+    nftables_ifindex: bool | None = keyword(
+        Flag(), "match interfaces by index", default="off", ignored="the rules name interfaces as hakeep thinks best")
     nftables_counters: bool | None = keyword(Flag(), "count what the rules match", default="off")
     nftables_ipvs: str | None = keyword(
         Word("TABLE", default=""), "nftables table that marks packets for virtual server groups", process="lvs",
-        ignored=_LVS)
+        ignored=_LVS, sample="hakeep_ipvs")
     nftables_ipvs_priority: int | None = keyword(
-        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, process="lvs", ignored=_LVS)
+        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, process="lvs", ignored=_LVS, sample="-100")
     nftables_ipvs_start_fwmark: int | None = keyword(
-        Whole(1, U32), "first mark that it gives out", fatal=True, process="lvs", ignored=_LVS)
+        Whole(1, U32), "first mark that it gives out", fatal=True, process="lvs", ignored=_LVS, sample="1000")
 
     # telling others
     notify_fifo: FifoWords | None = _fifo("all events", process="all")
-    notify_fifo_script: Script | None = _fifo_script("notify_fifo", process="all")
+    notify_fifo_script: Script | None = _fifo_script("notify_fifo", process="all",
+                                                     sample="/usr/lib/hakeep/listen hakeep_script")
     vrrp_notify_fifo: FifoWords | None = _fifo("events of VRRP")
-    vrrp_notify_fifo_script: Script | None = _fifo_script("vrrp_notify_fifo")
-    lvs_notify_fifo: FifoWords | None = _fifo("events of virtual servers", process="lvs", ignored=_LVS)
-    lvs_notify_fifo_script: Script | None = _fifo_script("lvs_notify_fifo", process="lvs", ignored=_LVS)
+    vrrp_notify_fifo_script: Script | None = _fifo_script("vrrp_notify_fifo",
+                                                          sample="/usr/lib/hakeep/listen hakeep_script")
+    lvs_notify_fifo: FifoWords | None = _fifo("events of virtual servers", process="lvs", ignored=_LVS,
+                                              sample="/run/hakeep/services hakeep_script")
+    lvs_notify_fifo_script: Script | None = _fifo_script("lvs_notify_fifo", process="lvs", ignored=_LVS,
+                                                         sample="/usr/lib/hakeep/listen hakeep_script")
     fifo_write_vrrp_states_on_reload: bool | None = keyword(Flag(), "repeat all states after a reload", default="off")
     notification_email: tuple[str, ...] = keyword(
         Entries(Word("ADDRESS"), words=True), "who gets mail", process="all", ignored=_MAIL)
     notification_email_from: str | None = keyword(Word("ADDRESS"), "sender of mail", process="all", ignored=_MAIL)
     smtp_server: tuple[IPAddress | str, int | None] | None = keyword(
-        IpPort(host=True), "mail relay", process="all", fatal=True, ignored=_MAIL)
+        IpPort(host=True), "mail relay", process="all", fatal=True, ignored=_MAIL, sample="192.0.2.25 25")
     smtp_helo_name: str | None = keyword(
-        Word("NAME", default=""), "who we say we are to the relay", process="all", ignored=_MAIL)
+        Word("NAME", default=""), "who we say we are to the relay", process="all", ignored=_MAIL,
+        sample="first.example.org")
     smtp_connect_timeout: int | None = keyword(
-        Whole(0, 4294, "SECONDS", zero=1), "time limit of a mail", process="all", fatal=True, ignored=_MAIL)
+        Whole(0, 4294, "SECONDS", zero=1), "time limit of a mail", process="all", fatal=True, ignored=_MAIL,
+        default="30", sample="30")
     smtp_alert: bool | None = keyword(OptBool(), "default of smtp_alert everywhere", process="all", ignored=_MAIL)
     smtp_alert_vrrp: bool | None = keyword(OptBool(), "default of smtp_alert of instances", ignored=_MAIL)
     smtp_alert_checker: bool | None = keyword(
@@ -245,7 +276,8 @@ class GlobalDefs(Section):
     no_email_faults: bool | None = keyword(Flag(), "no mail about FAULT", ignored=_MAIL)
     no_checker_emails: bool | None = keyword(
         OptBool(), "no mail about checks that change nothing", process="lvs", ignored=_MAIL)
-    snmp_socket: str | None = keyword(Word("ADDRESS", default=""), "AgentX master", process="all", ignored=_SNMP)
+    snmp_socket: str | None = keyword(Word("ADDRESS", default=""), "AgentX master", process="all", ignored=_SNMP,
+                                      sample="tcp:localhost:705")
     enable_traps: bool | None = keyword(Flag(), "tell changes by SNMP traps", process="all", ignored=_SNMP)
     enable_snmp_vrrp: bool | None = keyword(
         Flag(), "keepalived's MIB for VRRP", old=("enable_snmp_keepalived",), ignored=_SNMP)
@@ -259,9 +291,9 @@ class GlobalDefs(Section):
     snmp_rs_stats_update_interval: float | None = keyword(
         Seconds(0.001, 30), "age of statistics of real servers", process="lvs", since="2.4", ignored=_SNMP)
     enable_dbus: bool | None = keyword(Flag(), "offer a D-Bus interface", ignored=_DBUS)
-    dbus_service_name: str | None = keyword(Word("NAME"), "D-Bus name", ignored=_DBUS)
+    dbus_service_name: str | None = keyword(Word("NAME"), "D-Bus name", ignored=_DBUS, sample="org.example.Vrrp1")
     dbus_no_interface_name: str | None = keyword(
-        Word("NAME"), "D-Bus path of instances without interface", since="2.4", ignored=_DBUS)
+        Word("NAME"), "D-Bus path of instances without interface", since="2.4", ignored=_DBUS, sample="none")
 
     # virtual servers
     checker_log_all_failures: bool | None = keyword(
@@ -270,7 +302,8 @@ class GlobalDefs(Section):
         OptBool(), "run notify scripts for the first state too", process="lvs", ignored=_LVS)
     lvs_timeouts: Pairs | None = keyword(
         Options("[tcp N] [tcpfin N] [udp N] (0..2678400)",
-                named=dict.fromkeys(("tcp", "tcpfin", "udp"), whole(0, 2678400)), least=2),
+                named=dict.fromkeys(("tcp", "tcpfin", "udp"), whole(0, 2678400)), least=2,
+                example="tcp 7200 tcpfin 120 udp 300"),
         "timeouts of IPVS connections", process="lvs", ignored=_LVS)
     lvs_flush: bool | None = keyword(Flag(), "empty the IPVS tables at start", process="lvs", ignored=_LVS)
     lvs_flush_on_stop: str | None = keyword(
@@ -280,36 +313,48 @@ class GlobalDefs(Section):
         Options("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group IP]",
                 [("interface", anything), ("instance", anything)],
                 {"inst": anything, "id": whole(0, 255), "maxlen": whole(1, 65507), "port": whole(1, 65535),
-                 "ttl": whole(1, 255), "group": multicast}, least=1),
+                 "ttl": whole(1, 255), "group": multicast}, least=1, example="eth0 inst web id 51"),
         "synchronise IPVS connections", process="lvs", repeat=Repeat.FIRST,
         ignored="the IPVS synchronisation daemon is left as it is")
 
     # files, reading and reloading
-    random_seed: int | None = keyword(Whole(0, U32), "where ${_RANDOM} starts from", process="all", fatal=True)
+    random_seed: int | None = keyword(Whole(0, U32), "where ${_RANDOM} starts from", process="all", fatal=True,
+                                        default="the time of day", sample="42")
     include_check: Pairs | None = keyword(
-        Options("[[+|-]read|match|wildcard_match|brace_match ...]", what="check", named=_CHECKS),
+        Options("[[+|-]read|match|wildcard_match|brace_match ...]", what="check", named=_CHECKS, example="match"),
         "which failed includes are errors", process="all", default="none")
     reload_check_config: str | None = keyword(
         Word("LOGFILE", default=""), "check a new configuration before it is taken", process="all",
         notes="hakeep always does", default="on")
-    reload_time_file: str | None = keyword(Word("PATH"), "file that says when to reload", process="all")
-    reload_repeat: bool | None = keyword(Flag(), "reload at that time every day", process="all", default="off")
+    reload_time_file: str | None = keyword(
+        Word("PATH"), "file that says when to reload", process="all", sample="/etc/hakeep/reload-at")
+    reload_repeat: bool | None = keyword(
+        Flag(), "reload at that time every day", process="all", default="off")
     reload_file: str | None = keyword(
-        Word("PATH", default=""), "file that exists while the configuration is read", process="all", default="off")
+        Word("PATH", default=""), "file that exists while the configuration is read", process="all", default="off",
+        sample="/run/hakeep/reading")
     config_save_dir: str | None = keyword(
-        Word("DIR"), "keep a copy of every configuration that was read", process="all", fatal=True)
+        Word("DIR"), "keep a copy of every configuration that was read", process="all", fatal=True, ignored=_FILES,
+        sample="/var/lib/hakeep/history")
     tmp_config_directory: str | None = keyword(
-        Word("DIR"), "where the merged configuration is kept", process="all", reload="never", ignored=_FILES)
+        Word("DIR"), "where the merged configuration is kept", process="all", reload="never", ignored=_FILES,
+        sample="/run/hakeep")
     data_use_instance: bool | None = keyword(
         OptBool(), "put instance and namespace into names of dump files", process="all", default="false")
-    json_version: int | None = keyword(Whole(1, 2), "which form the JSON dump has", since="2.4", default="1")
-    state_dump_file: str | None = keyword(Word("PATH"), "where state is dumped to", process="all", since="2.4")
-    stats_dump_file: str | None = keyword(Word("PATH"), "where statistics are dumped to", process="all", since="2.4")
-    json_dump_file: str | None = keyword(Word("PATH"), "where the JSON dump goes", process="all", since="2.4")
+    json_version: int | None = keyword(Whole(1, 2), "which form the JSON dump has", since="2.4", default="1",
+                                       sample="2")
+    state_dump_file: str | None = keyword(Word("PATH"), "where state is dumped to", process="all", since="2.4",
+                                         default="/run/hakeep/hakeep.data", sample="/run/hakeep/state.data")
+    stats_dump_file: str | None = keyword(Word("PATH"), "where statistics are dumped to", process="all", since="2.4",
+                                         default="/run/hakeep/hakeep.stats", sample="/run/hakeep/state.stats")
+    json_dump_file: str | None = keyword(Word("PATH"), "where the JSON dump goes", process="all", since="2.4",
+                                        default="/run/hakeep/hakeep.json", sample="/run/hakeep/state.json")
     iproute_usr_dir: str | None = keyword(
-        Word("DIR"), "iproute2's tables of names", process="all", since="2.4", ignored="/usr/share/iproute2 is read")
+        Word("DIR"), "iproute2's tables of names", process="all", since="2.4", ignored="/usr/share/iproute2 is read",
+        sample="/usr/share/iproute2")
     iproute_etc_dir: str | None = keyword(
-        Word("DIR"), "local tables of names", process="all", since="2.4", ignored="/etc/iproute2 is read")
+        Word("DIR"), "local tables of names", process="all", since="2.4", ignored="/etc/iproute2 is read",
+        sample="/etc/iproute2")
 
 
-GLOBAL_DEFS = block_of(GlobalDefs)
+GLOBAL_DEFS = block_of(GlobalDefs, shown=("router_id", "script_user", "enable_script_security"))

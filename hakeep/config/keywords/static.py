@@ -26,6 +26,7 @@ from hakeep.config.values.words import Word
 
 U32 = 2**32 - 1
 _LVS = "virtual servers are not run"
+_TRACKER = "nothing is tracked yet"
 
 
 class Config(Section):
@@ -39,7 +40,9 @@ class Config(Section):
         ignored=_LVS, default="net_namespace")
     namespace_with_ipsets: bool | None = keyword(
         Flag(), "ipsets in namespaces on kernels before 3.13", ignored="packets are filtered by nftables in any case")
-    use_pid_dir: bool | None = keyword(Flag(), "keep pid files in a folder", process="all", reload="never")
+    use_pid_dir: bool | None = keyword(
+        Flag(), "keep pid files in a folder", process="all", reload="never",
+        ignored="pid files are in a folder of their own in any case")
     instance: str | None = keyword(
         Word("NAME"), "name of this daemon when several share a host", process="all", repeat=Repeat.FIRST,
         reload="never", default="none")
@@ -56,13 +59,14 @@ class Config(Section):
         VRRP_SYNC_GROUP, "instances that change state together", repeat=Repeat.ADD,
         unsafe="the instances would change state one by one")
     vrrp_script: tuple[VrrpScript, ...] = keyword(
-        VRRP_SCRIPT, "a command whose result counts", repeat=Repeat.ADD, fatal=True)
+        VRRP_SCRIPT, "a command whose result counts", repeat=Repeat.ADD, fatal=True, ignored=_TRACKER)
     vrrp_track_process: tuple[Plain, ...] = keyword(
-        VRRP_TRACK_PROCESS, "processes that count", repeat=Repeat.ADD, fatal=True)
+        VRRP_TRACK_PROCESS, "processes that count", repeat=Repeat.ADD, fatal=True, ignored=_TRACKER)
     track_file: tuple[Plain, ...] = keyword(
-        TRACK_FILE, "a file whose number counts", repeat=Repeat.ADD, fatal=True, old=("vrrp_track_file",))
+        TRACK_FILE, "a file whose number counts", repeat=Repeat.ADD, fatal=True, old=("vrrp_track_file",),
+        ignored=_TRACKER)
     track_group: tuple[Plain, ...] = keyword(
-        TRACK_GROUP, "instances that static addresses follow", repeat=Repeat.ADD)
+        TRACK_GROUP, "instances that static addresses follow", repeat=Repeat.ADD, ignored=_TRACKER)
     interface_up_down_delays: tuple[tuple[str, float, float], ...] = keyword(
         Entries(LinkDelays()), "wait before a change of a link counts",
         ignored="changes of a link count at once")

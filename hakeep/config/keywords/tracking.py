@@ -18,7 +18,7 @@ TrackedEntry = tuple[str, int | None, bool | None]
 
 
 _TRACKERS: dict[str, tuple[Tracked, str]] = {
-    "track_interface": (Tracked("IFNAME", 253, noreverse=False), "interfaces whose state counts"),
+    "track_interface": (Tracked("IFNAME", 253, noreverse=False, example="eth1"), "interfaces whose state counts"),
     "track_script": (Tracked("SCRIPT", 253), "vrrp_script blocks whose result counts"),
     "track_file": (Tracked("FILE", 254), "track_file blocks whose number counts"),
     "track_process": (Tracked("PROCESS", 254), "vrrp_track_process blocks whose count counts"),
@@ -29,7 +29,7 @@ _TRACKERS: dict[str, tuple[Tracked, str]] = {
 def tracker(name: str) -> Any:
     """The field of a track_* block, for instances and groups."""
     entry, doc = _TRACKERS[name]
-    return keyword(Entries(entry), doc, unsafe=_UNSAFE)
+    return keyword(Entries(entry), doc, unsafe=_UNSAFE, vital=name == "track_interface")
 
 
 def notifier(when: str) -> Any:
@@ -66,40 +66,41 @@ class VrrpScript(Section):
 
     script: Script | None = keyword(Command(arguments=True), "the command", required=True)
     interval: float | None = keyword(Seconds(0.001, 4294, 3, otherwise=1.0), "from one start to the next", fatal=True,
-                                     default="1")
+                                     default="1", sample="2")
     timeout: float | None = keyword(Seconds(0.001, 4294, 3, otherwise=1.0), "time after which a run has failed",
-                                    fatal=True, default="interval")
+                                    fatal=True, default="interval", sample="1")
     weight: tuple[int, bool] | None = keyword(
         Weight(-253, 253), "change of priority; 0: failure means FAULT", fatal=True, default="0")
     rise: int | None = keyword(
-        Whole(1, 2**31 - 1, otherwise=1), "successes in a row that are needed", fatal=True, default="1")
+        Whole(1, 2**31 - 1, otherwise=1), "successes in a row that are needed", fatal=True, default="1", sample="2")
     fall: int | None = keyword(
-        Whole(1, 2**31 - 1, otherwise=1), "failures in a row that are needed", fatal=True, default="1")
+        Whole(1, 2**31 - 1, otherwise=1), "failures in a row that are needed", fatal=True, default="1", sample="3")
     user: tuple[str, str | None] | None = keyword(User(), "account that runs it", fatal=True, default="script_user")
     init_fail: bool | None = keyword(Flag(), "take it for failed before the first result", default="off")
 
 
 VRRP_SYNC_GROUP = block_of(VrrpSyncGroup, name="NAME", exact=True, unique=True)
-VRRP_SCRIPT = block_of(VrrpScript, name="NAME", exact=False)
+VRRP_SCRIPT = block_of(VrrpScript, name="NAME", exact=False, shown=("interval", "fall", "weight"))
 
 VRRP_TRACK_PROCESS = Block("Counts running processes of a command.", name="NAME", unique=True, children=[
-    given("process", Words("COMMAND [PARAM ...]"), "the command; with PARAMs all arguments are compared",
-          fatal=True, required=True),
-    given("param_match", Choice("initial", "partial", default="exact"), "how PARAMs are compared"),
-    given("weight", Weight(-254, 254), "change of priority; 0: too few mean FAULT"),
-    given("quorum", Whole(1, 65535), "fewest processes", fatal=True, default="1"),
-    given("quorum_max", Whole(0, 65535), "most processes", fatal=True, default="no limit"),
-    given("delay", _HOURLY, "both of the following at once", fatal=True, default="0"),
-    given("terminate_delay", _HOURLY, "wait when there are too few", fatal=True, default="0"),
-    given("fork_delay", _HOURLY, "wait when there are enough again", fatal=True, default="0"),
+    given("process", Words("COMMAND [PARAM ...]", example="nginx"),
+          "the command; with PARAMs all arguments are compared", fatal=True, required=True),
+    given("param_match", Choice("initial", "partial", default="exact"), "how PARAMs are compared", default="exactly"),
+    given("weight", Weight(-254, 254), "change of priority; 0: too few mean FAULT", default="0"),
+    given("quorum", Whole(1, 65535), "fewest processes", fatal=True, default="1", sample="2"),
+    given("quorum_max", Whole(0, 65535), "most processes", fatal=True, default="no limit", sample="10"),
+    given("delay", _HOURLY, "both of the following at once", fatal=True, default="0", sample="0.5"),
+    given("terminate_delay", _HOURLY, "wait when there are too few", fatal=True, default="0", sample="0.5"),
+    given("fork_delay", _HOURLY, "wait when there are enough again", fatal=True, default="0", sample="0.5"),
     given("full_command", Flag(), "compare the whole command line", default="off"),
 ])
 
 TRACK_FILE = Block("A file whose number counts.", name="NAME", unique=True, children=[
-    given("file", Word("PATH"), "the file", required=True),
+    given("file", Word("PATH"), "the file", required=True, sample="/run/load"),
     given("weight", Weight(-254, 254), "factor of the number; 0: any other number means FAULT", default="1"),
     given("init_file", Options("[VALUE] [overwrite]", [("value", lambda word: "" if word.lstrip("+-").isdecimal()
-                               else "a whole number")], {"overwrite": None}), "create the file at start"),
+                               else "a whole number")], {"overwrite": None}, example="0"),
+          "create the file at start", default="off"),
 ])
 
 TRACK_GROUP = Block("Instances that static addresses, routes and rules follow.", name="NAME", unique=True, children=[
@@ -107,4 +108,4 @@ TRACK_GROUP = Block("Instances that static addresses, routes and rules follow.",
 ])
 
 LINKBEAT = Options("IFNAME [MII|ETHTOOL|IOCTL]", [("interface", lambda word: ""),
-                   ("method", one_of("MII", "ETHTOOL", "IOCTL"))], least=1)
+                   ("method", one_of("MII", "ETHTOOL", "IOCTL"))], least=1, example="eth0 ETHTOOL")

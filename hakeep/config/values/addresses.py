@@ -5,6 +5,7 @@ Only the notations of inet_pton are addresses here: no leading zeros, no shorten
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from hakeep.config.values.numbers import parse_whole
 from hakeep.config.values.value import Complain, Complaint, Invalid, Value
 from hakeep.objects.rtnl import IPAddress
 
+#: What can be looked up at all; underscores are not allowed in names of hosts, but are met there.
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[^\x00-\x7f].*")
 _SCOPES = {"site": 200, "link": 253, "host": 254, "nowhere": 255, "global": 0}
 _SCOPE_NAMES = {number: name for name, number in _SCOPES.items()}
 
@@ -63,6 +66,12 @@ class Ip(Value[IPAddress]):
     def synopsis(self) -> str:
         return f"IPV{self._family}" if self._family else "IP"
 
+    @property
+    def example(self) -> str:
+        if self._multicast:
+            return "ff02::12" if self._family == 6 else "224.0.0.18"
+        return "2001:db8::1" if self._family == 6 else "192.0.2.1"
+
 
 class IpPort(Value["tuple[IPAddress | str, int | None]"]):
     """An address and an optional port; with `host` a name may stand for the address."""
@@ -74,6 +83,8 @@ class IpPort(Value["tuple[IPAddress | str, int | None]"]):
         ip: IPAddress | str
         if self._host and words[0] and parse_ip(words[0]) is None:
             ip = words[0]
+            if not _HOST_NAME.fullmatch(ip):
+                raise Invalid(f"'{ip}' is neither an IP address nor a host name", code=Code.BAD_ADDRESS)
         else:
             ip = _host(words[0], complain)
         if len(words) == 1:
@@ -91,6 +102,10 @@ class IpPort(Value["tuple[IPAddress | str, int | None]"]):
     @property
     def synopsis(self) -> str:
         return f"{'IP|HOSTNAME' if self._host else 'IP'} [PORT ({self._low}..65535)]"
+
+    @property
+    def example(self) -> str:
+        return "192.0.2.1 80"
 
 
 class Netmask(Value[int]):
@@ -115,6 +130,10 @@ class Netmask(Value[int]):
     @property
     def synopsis(self) -> str:
         return "NETMASK|PREFIXLEN"
+
+    @property
+    def example(self) -> str:
+        return "255.255.255.0"
 
 
 class PeerEntry(NamedTuple):
@@ -157,6 +176,13 @@ class Peers(Value[PeerEntry]):
     def synopsis(self) -> str:
         return "IP [min_ttl N (0..255)] [max_ttl N (0..255)]"
 
+    @property
+    def example(self) -> str:
+        return "192.0.2.2 min_ttl 255"
+
+    def further(self) -> tuple[str, ...]:
+        return "min_ttl", "max_ttl"
+
 
 #: `preferred_lft forever`, which is not the same as no preferred_lft.
 FOREVER = -1
@@ -198,7 +224,7 @@ class Addresses(Value[AddressEntry]):
 
     def __init__(self, *, static: bool = False) -> None:
         self._static = static
-        self._only = {"track_group"} if static else {"use_vmac"}
+        self._others = ("brd", "use_vmac" if static else "track_group")  # not to be offered
 
     def parse(self, words: Sequence[str], complain: Complain) -> AddressEntry:
         ip, prefix = parse_prefix(words[0], 0, complain)
@@ -258,6 +284,13 @@ class Addresses(Value[AddressEntry]):
             "ADDR[/LEN] [dev IFNAME] [scope NAME|N] [broadcast|brd IP|+|-] [label NAME] [peer IP[/LEN]] [home] [-nodad]"
             f" [mngtmpaddr] [noprefixroute] [autojoin] [preferred_lft SECONDS|forever] [no_track] {own}"
         )
+
+    @property
+    def example(self) -> str:
+        return "192.0.2.9/24 dev eth0" if self._static else "192.0.2.10/24"
+
+    def further(self) -> tuple[str, ...]:
+        return tuple(word for word in (*_OPTIONS, *_FLAGS) if word not in self._others)
 
 
 def parse_prefix(word: str, index: int, complain: Complain) -> tuple[IPAddress, int | None]:

@@ -89,6 +89,13 @@ class UseVmac(Value[VmacUse]):
     def synopsis(self) -> str:
         return "[[name] VMACNAME] [MAC] [netlink_notify_msg] [group NAME|N]"
 
+    @property
+    def example(self) -> str:
+        return "vrrp.51"
+
+    def further(self) -> tuple[str, ...]:
+        return "name", "netlink_notify_msg", "group"
+
 
 class IpvlanUse(NamedTuple):
     """use_ipvlan as written."""
@@ -145,6 +152,13 @@ class UseIpvlan(Value[IpvlanUse]):
     def synopsis(self) -> str:
         return "[[name] IFNAME] [IP[/LEN]] [bridge|private|vepa] [group NAME|N]"
 
+    @property
+    def example(self) -> str:
+        return "ipvl51 192.0.2.11/24"
+
+    def further(self) -> tuple[str, ...]:
+        return "name", "bridge", "private", "vepa", "group"
+
 
 def is_interface_name(word: str) -> bool:
     """What the kernel takes (dev_valid_name): 1..15 bytes, no slash, colon or blank, not . or .. ."""
@@ -174,6 +188,10 @@ class ExtraInterfaces(Value[tuple[bool, int]]):
     @property
     def synopsis(self) -> str:
         return f"[all] SECONDS ({self.low}..86400)"
+
+    @property
+    def example(self) -> str:
+        return "all 60"
 
 
 class LinkDelays(Value[tuple[str, float, float]]):
@@ -205,6 +223,10 @@ class LinkDelays(Value[tuple[str, float, float]]):
     @property
     def synopsis(self) -> str:
         return "IFNAME DOWN_DELAY [UP_DELAY] (seconds, 0..255)"
+
+    @property
+    def example(self) -> str:
+        return "eth0 0.5 2"
 
 
 class HmacKey(NamedTuple):
@@ -240,3 +262,7 @@ class HmacKeys(Value[HmacKey]):
     @property
     def synopsis(self) -> str:
         return "ID (1..255) TEXT|hex:DIGITS|file:PATH (32..64 bytes)"
+
+    @property
+    def example(self) -> str:
+        return "1 file:/etc/hakeep/hmac.key"

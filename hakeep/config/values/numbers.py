@@ -11,6 +11,12 @@ from hakeep.config.values.value import NOTHING, Complain, Complaint, Invalid, Pl
 _WHOLE = re.compile(r"[ \t]*([+-]?[0-9]+)(.*)", re.DOTALL)
 _DECIMAL = re.compile(r"[ \t]*([+-]?)([0-9]*)(?:\.([0-9]*))?(.*)", re.DOTALL)
 
+#: Numbers for examples, by the name that the synopsis gives them.
+_TYPICAL = {
+    "BYTES": 1048576, "MARK": 7, "MICROSECONDS": 10000, "MILLISECONDS": 100, "NICE": -10, "PORT": 8080, "PRIO": 150,
+    "SECONDS": 5, "TTL": 255, "VERSION": 3, "VRID": 51,
+}
+
 TRUE_WORDS = ("true", "on", "yes")
 FALSE_WORDS = ("false", "off", "no")
 _BOOLEANS = dict.fromkeys(TRUE_WORDS, True) | dict.fromkeys(FALSE_WORDS, False)
@@ -32,6 +38,10 @@ class Flag(Value[bool]):
 
     @property
     def synopsis(self) -> str:
+        return ""
+
+    @property
+    def example(self) -> str:
         return ""
 
     def to_plain(self, value: bool) -> Plain:
@@ -62,6 +72,10 @@ class OptBool(Value[bool]):
     @property
     def synopsis(self) -> str:
         return "[true|false]"
+
+    @property
+    def example(self) -> str:
+        return "true"
 
     def to_plain(self, value: bool) -> Plain:
         return value
@@ -115,6 +129,10 @@ class Whole(Value[int]):
     def synopsis(self) -> str:
         words = f"{self.name} ({self.low}..{self.high})"
         return words if self.needs else f"[{words}]"
+
+    @property
+    def example(self) -> str:
+        return str(min(max(_TYPICAL.get(self.name, 1), self.low), self.high))
 
     def to_plain(self, value: int) -> Plain:
         return value
@@ -179,11 +197,15 @@ class Seconds(Value[float]):
 
     @property
     def _range(self) -> str:
-        return f"{self.low:.15g}..{self.high:.15g}"
+        return f"{_plainly(self.low)}..{_plainly(self.high)}"
 
     @property
     def synopsis(self) -> str:
         return f"{self.name} ({self._range})"
+
+    @property
+    def example(self) -> str:
+        return self.render(min(max(float(_TYPICAL.get(self.name, 1)), self.low), self.high))
 
     def to_plain(self, value: float) -> Plain:
         return int(value) if value.is_integer() else value
@@ -192,6 +214,11 @@ class Seconds(Value[float]):
         if isinstance(plain, bool) or not isinstance(plain, int | float) or not self.low <= plain <= self.high:
             raise Invalid(f"{plain!r} is no number from {self._range}")
         return round(float(plain), self.places)
+
+
+def _plainly(number: float) -> str:
+    """Without an exponent: 0.000001."""
+    return f"{number:.6f}".rstrip("0") if 0 < number < 0.0001 else f"{number:.15g}"
 
 
 class Weight(Value[tuple[int, bool]]):
@@ -220,6 +247,13 @@ class Weight(Value[tuple[int, bool]]):
     def synopsis(self) -> str:
         return f"W ({self.low}..{self.high}) [reverse]"
 
+    @property
+    def example(self) -> str:
+        return "-60"
+
+    def further(self) -> tuple[str, ...]:
+        return ("reverse",)
+
 
 class RangeList(Value[tuple[tuple[int, int], ...]]):
     """N or N-M, several times: ranges of numbers from `low` to `high`."""
@@ -247,22 +281,30 @@ class RangeList(Value[tuple[tuple[int, int], ...]]):
     def synopsis(self) -> str:
         return f"N|N-M ... ({self.low}..{self.high})"
 
+    @property
+    def example(self) -> str:
+        return f"{self.low} {self.low + 1}-{self.high}"
+
 
 class AutoSeconds(Value["float | str"]):
     """auto, off, or a number of seconds from `low` to `high`."""
 
     def __init__(self, low: float, high: float) -> None:
-        self._seconds = Seconds(low, high, places=3)
+        self.seconds = Seconds(low, high, places=3)
 
     def parse(self, words: Sequence[str], complain: Complain) -> float | str:
-        return words[0] if words[0] in ("auto", "off") else self._seconds.parse(words, complain)
+        return words[0] if words[0] in ("auto", "off") else self.seconds.parse(words, complain)
 
     def render(self, value: float | str) -> str:
-        return value if isinstance(value, str) else self._seconds.render(value)
+        return value if isinstance(value, str) else self.seconds.render(value)
 
     @property
     def synopsis(self) -> str:
-        return f"auto|off|{self._seconds.synopsis}"
+        return f"auto|off|{self.seconds.synopsis}"
+
+    @property
+    def example(self) -> str:
+        return "auto"
 
     def complete(self) -> tuple[str, ...]:
         return "auto", "off"

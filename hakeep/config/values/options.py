@@ -75,10 +75,11 @@ class Options(Value[Pairs]):
         self, synopsis: str, leading: Sequence[tuple[str, Check]] = (), named: Mapping[str, Check | None] | None = None,
         *, least: int = 0, aliases: Mapping[str, str] | None = None, deprecated: Mapping[str, str] | None = None,
         locked: frozenset[str] = frozenset(), what: str = "option", missing: Verdict = Verdict.GENERAL,
+        example: str = "",
     ) -> None:
         self._synopsis, self._leading, self._named = synopsis, tuple(leading), dict(named or {})
         self._aliases, self._deprecated = dict(aliases or {}), dict(deprecated or {})
-        self._locked, self._what, self._missing = locked, what, missing
+        self._locked, self._what, self._missing, self._example = locked, what, missing, example
         self.needs = least
 
     def parse(self, words: Sequence[str], complain: Complain) -> Pairs:
@@ -143,7 +144,15 @@ class Options(Value[Pairs]):
     def synopsis(self) -> str:
         return self._synopsis
 
+    @property
+    def example(self) -> str:
+        return self._example
+
     def complete(self) -> tuple[str, ...]:
+        """Good first words are found by trying, as the checks know no lists."""
+        return () if self._leading else tuple(self._named)
+
+    def further(self) -> tuple[str, ...]:
         return tuple(self._named)
 
     def to_plain(self, value: Pairs) -> Plain:
@@ -156,8 +165,8 @@ class Tracked(Value[tuple[str, int | None, bool | None]]):
     Weight and reverse are None where the definition's own count. `edge`: ±254 is moved to ±253 with a complaint.
     """
 
-    def __init__(self, name: str, limit: int, *, noreverse: bool = True) -> None:
-        self.name, self.limit, self._noreverse = name, limit, noreverse
+    def __init__(self, name: str, limit: int, *, noreverse: bool = True, example: str = "web") -> None:
+        self.name, self.limit, self._noreverse, self._example = name, limit, noreverse, example
 
     def parse(self, words: Sequence[str], complain: Complain) -> tuple[str, int | None, bool | None]:
         weight: int | None = None
@@ -198,3 +207,10 @@ class Tracked(Value[tuple[str, int | None, bool | None]]):
     def synopsis(self) -> str:
         directions = "reverse|noreverse" if self._noreverse else "reverse"
         return f"{self.name} [weight W (-{self.limit}..{self.limit}) [{directions}]]"
+
+    @property
+    def example(self) -> str:
+        return f"{self._example} weight -60"
+
+    def further(self) -> tuple[str, ...]:
+        return ("weight", "reverse", "noreverse") if self._noreverse else ("weight", "reverse")

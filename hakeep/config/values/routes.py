@@ -42,6 +42,7 @@ class Route(Options):
         super().__init__(
             "[TYPE] [to] ADDR[/LEN]|default [via IP] [dev IFNAME] [src IP] [metric N] [table NAME|N] ...",
             named=_ROUTE, least=1, what="word of a route", missing=Verdict.MISSING_PARAMETER, locked=frozenset(_LOCKED),
+            example="198.51.100.0/24 via 192.0.2.254 dev eth0",
             aliases={"dsfield": "tos", "priority": "metric", "preference": "metric", "oif": "dev"},
             deprecated={"gw": "via", "as": "src"})
 
@@ -72,7 +73,7 @@ class Route(Options):
             end += 1
         else:
             raise Invalid("encap needs ip, ip6, mpls or ila after it", index, code=Code.BAD_ENTRY)
-        pairs.append(("encap", " ".join(words[index + 1 : end])))
+        pairs.append(("encap", " ".join(" ".join(words[index + 1 : end]).split())))
         return end - index
 
     def _via(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]], complain: Complain) -> int:
@@ -115,5 +116,6 @@ ROUTE = Route()
 RULE = Options(
     "[from PREFIX] [to PREFIX] [dev IFNAME] [fwmark MARK] [table NAME|N] [preference N] ...",
     named=_RULE, least=1, what="word of a rule", missing=Verdict.MISSING_PARAMETER,
+    example="from 192.0.2.10 table 100 preference 1000",
     aliases={"lookup": "table", "order": "preference", "priority": "preference", "dsfield": "tos",
              "sup_pl": "suppress_prefixlength", "sup_group": "suppress_ifgroup", "iif": "dev"})

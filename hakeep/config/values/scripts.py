@@ -67,6 +67,12 @@ class Command(Value[Script]):
         words = "COMMAND [ARG ...]" if self._arguments else "SCRIPT [USER [GROUP]]"
         return words if self.needs else f"[{words}]"
 
+    @property
+    def example(self) -> str:
+        if self._arguments:
+            return "/usr/lib/hakeep/check-web --quiet"
+        return '"/usr/lib/hakeep/tell --loud" hakeep_script'
+
     def to_plain(self, value: Script) -> Plain:
         plain: dict[str, Plain] = {"command": list(value.argv)}
         if value.user:
@@ -104,6 +110,10 @@ class User(Value[tuple[str, str | None]]):
     def synopsis(self) -> str:
         return "USER [GROUP]"
 
+    @property
+    def example(self) -> str:
+        return "hakeep_script"
+
 
 class FifoPath(Value[tuple[str, str | None, str | None]]):
     """PATH [USER [GROUP]]."""
@@ -117,6 +127,10 @@ class FifoPath(Value[tuple[str, str | None, str | None]]):
     @property
     def synopsis(self) -> str:
         return "PATH [USER [GROUP]]"
+
+    @property
+    def example(self) -> str:
+        return "/run/hakeep/events hakeep_script"
 
 
 class Expression(Value[str]):
@@ -133,6 +147,10 @@ class Expression(Value[str]):
     @property
     def synopsis(self) -> str:
         return '"EXPRESSION"'
+
+    @property
+    def example(self) -> str:
+        return '"Welcome to .*"'
 
     def to_plain(self, value: str) -> Plain:
         return value

@@ -48,6 +48,13 @@ class Service(Value[ServiceKey]):
     def synopsis(self) -> str:
         return "IP [PORT (0..65535)]|fwmark MARK|group NAME"
 
+    @property
+    def example(self) -> str:
+        return "192.0.2.10 80"
+
+    def complete(self) -> tuple[str, ...]:
+        return "fwmark", "group"
+
 
 class AddressRange(NamedTuple):
     """An entry of virtual_server_group: addresses `first` to `last` with a port, or a mark of a family (0 = any)."""
@@ -83,6 +90,13 @@ class ServiceAddress(Value[AddressRange]):
     @property
     def synopsis(self) -> str:
         return "IP|IP-LAST|IP-IP|IP/LEN [PORT]  or  fwmark MARK [inet|inet6]"
+
+    @property
+    def example(self) -> str:
+        return "192.0.2.10-19 80"
+
+    def complete(self) -> tuple[str, ...]:
+        return ("fwmark",)
 
 
 def _range(word: str) -> tuple[IPAddress, IPAddress]:

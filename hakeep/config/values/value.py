@@ -1,8 +1,8 @@
 """What a value type is: the five faces of everything that can stand after a keyword.
 
 A value type parses words, renders a value back to text, turns it into plain data (for YAML and JSON) and back, tells
-its synopsis, and offers completions. The schema is made of instances of these types, so whoever adds a keyword has
-all five, and one property test asserts ``parse(render(x)) == x`` for every keyword there is.
+its synopsis with an example, and offers completions. The schema is made of instances of these types, so whoever adds a
+keyword has all five, and one property test asserts ``parse(render(x)) == x`` for every keyword there is.
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ class Value(ABC, Generic[T]):
     def synopsis(self) -> str:
         """What may be written, in the notation of manual pages, with the range."""
 
+    @property
+    @abstractmethod
+    def example(self) -> str:
+        """Something that may be written, "" where nothing need be."""
+
     def to_plain(self, value: T) -> Plain:
         """`value` as plain data; by default its text."""
         return self.render(value)
@@ -95,6 +100,10 @@ class Value(ABC, Generic[T]):
 
     def complete(self) -> tuple[str, ...]:
         """Words that can begin the value; () when only a person can know."""
+        return ()
+
+    def further(self) -> tuple[str, ...]:
+        """Words that can stand behind the first one."""
         return ()
 
     def read(self, text: str) -> T:

@@ -10,6 +10,13 @@ from hakeep.config.lexer import quoted
 from hakeep.config.values.numbers import parse_whole
 from hakeep.config.values.value import NOTHING, Complain, Complaint, Invalid, Plain, Value
 
+#: Words for examples, by the name that the synopsis gives them.
+_TYPICAL = {
+    "ADDRESS": "admin@example.org", "DIR": "/var/lib/hakeep", "FILE": "load", "IFNAME": "eth0", "INSTANCE": "web",
+    "LOGFILE": "/var/log/hakeep-check.log", "MD5HEX": "d41d8cd98f00b204e9800998ecf8427e", "NAME": "web",
+    "PASSWORD": "secret", "PATH": "/etc/hakeep/file", "STRING": "first", "TABLE": "hakeep", "TEXT": "hakeep51",
+}
+
 
 class Word(Value[str]):
     """One word. Longer than `longest` it is cut with a complaint, or refused if `refuse` is set.
@@ -43,15 +50,26 @@ class Word(Value[str]):
     def synopsis(self) -> str:
         return self.name if self.needs else f"[{self.name}]"
 
+    @property
+    def example(self) -> str:
+        return _TYPICAL.get(self.name, self.name.lower())
+
     def to_plain(self, value: str) -> Plain:
         return value
 
     def from_plain(self, plain: Plain) -> str:
         if not isinstance(plain, str):
             raise Invalid(f"{plain!r} should be a string ({self.name})")
-        if '"' in plain:
-            raise Invalid("a double quote cannot be written here")
-        return self.parse([plain], lambda complaint: None)
+        return self.parse([_writable(plain)], lambda complaint: None)
+
+
+def _writable(word: str) -> str:
+    """The word, if there is a way to write it. Raises `Invalid`."""
+    try:
+        quoted(word)
+    except ValueError as error:
+        raise Invalid(f"{word!r} cannot be written here: {error}") from None
+    return word
 
 
 def interface_name(name: str = "IFNAME") -> Word:
@@ -62,8 +80,8 @@ def interface_name(name: str = "IFNAME") -> Word:
 class Words(Value[tuple[str, ...]]):
     """`least` to `most` words."""
 
-    def __init__(self, synopsis: str, least: int = 1, most: int = 1000) -> None:
-        self._synopsis = synopsis
+    def __init__(self, synopsis: str, least: int = 1, most: int = 1000, *, example: str = "") -> None:
+        self._synopsis, self._example = synopsis, example
         self.needs, self.most = least, most
 
     def parse(self, words: Sequence[str], complain: Complain) -> tuple[str, ...]:
@@ -76,13 +94,17 @@ class Words(Value[tuple[str, ...]]):
     def synopsis(self) -> str:
         return self._synopsis
 
+    @property
+    def example(self) -> str:
+        return self._example
+
     def to_plain(self, value: tuple[str, ...]) -> Plain:
         return list(value)
 
     def from_plain(self, plain: Plain) -> tuple[str, ...]:
         if not isinstance(plain, list) or not all(isinstance(word, str) for word in plain):
             raise Invalid(f"{plain!r} should be a list of strings")
-        return tuple(plain)
+        return tuple(_writable(word) for word in plain)
 
 
 class Choice(Value[str]):
@@ -121,6 +143,10 @@ class Choice(Value[str]):
         words = "|".join(self.choices)
         return words if self.needs else f"[{words}]"
 
+    @property
+    def example(self) -> str:
+        return self.choices[0]
+
     def to_plain(self, value: str) -> Plain:
         return value
 
@@ -145,6 +171,10 @@ class Cpus(Value[tuple[int, ...]]):
     @property
     def synopsis(self) -> str:
         return "CPU ..."
+
+    @property
+    def example(self) -> str:
+        return "0 1"
 
     def to_plain(self, value: tuple[int, ...]) -> Plain:
         return list(value)
@@ -184,6 +214,10 @@ class Hex(Value[str]):
     def synopsis(self) -> str:
         return "[HEX (X = any digit)]" if self._wildcard else "HEX"
 
+    @property
+    def example(self) -> str:
+        return "48 65 XX" if self._wildcard else "48 65 6c"
+
 
 _UMASK_BITS = {
     "IRUSR": 0o400, "IWUSR": 0o200, "IXUSR": 0o100, "IRWXU": 0o700, "IRGRP": 0o040, "IWGRP": 0o020, "IXGRP": 0o010,
@@ -214,3 +248,7 @@ class Umask(Value[int]):
     @property
     def synopsis(self) -> str:
         return "OCTAL|BIT[|BIT...]"
+
+    @property
+    def example(self) -> str:
+        return "0177"
