@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from hakeep.config.diagnostic import Diagnostic, Severity
 from hakeep.config.span import Span
@@ -46,11 +47,12 @@ def render(
     return "\n".join(lines)
 
 
-def render_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """One JSON object a line, each ended by a newline."""
+def render_json(diagnostics: Iterable[Diagnostic], path: str) -> str:
+    """One JSON object a line, each ended by a newline. What has no place is about the file `path`: its line 1."""
     import json
 
-    return "".join(json.dumps(d.to_plain(), ensure_ascii=True) + "\n" for d in diagnostics)
+    start: dict[str, object] = {"file": path, "line": 1, "column": 1}
+    return "".join(json.dumps(start | d.to_plain(), ensure_ascii=True) + "\n" for d in diagnostics)
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
@@ -107,8 +109,14 @@ def _snippet(
 
 
 def _source_line(text: str, number: int) -> str:
-    lines = text.split("\n", number)
+    lines = _lines(text)
     return lines[number - 1].rstrip("\r") if number <= len(lines) else ""
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    """The lines of a source, kept: there may be as many diagnostics as lines."""
+    return text.split("\n")
 
 
 def _columns(char: str) -> int:

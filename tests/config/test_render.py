@@ -113,7 +113,7 @@ def test_long_lines_are_shown_around_the_mark() -> None:
 
 def test_json_lines(load: Any) -> None:
     loaded = load(CONF)
-    lines = render_json(loaded.diagnostics).splitlines()
+    lines = render_json(loaded.diagnostics, "main.conf").splitlines()
     assert len(lines) == len(loaded.diagnostics)
     first = json.loads(lines[0])
     assert first == {

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hakeep.config.advice import walk
 from hakeep.config.diagnostic import Code, Severity, Verdict
+from hakeep.config.files import load as load_file
+from hakeep.config.forms.overview import not_acted_on
 from hakeep.config.host import Host
+from hakeep.config.keywords.static import ROOT
+from hakeep.config.rules import RULES
+from hakeep.config.schema import Keyword
 from hakeep.config.settled import Script
 
 SECURE = "global_defs {\nenable_script_security\n}\n"
 INSTANCE = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.1\n}\n%s\n}\n"
+
+
+def second(body: str) -> str:
+    """Another instance beside INSTANCE."""
+    return (INSTANCE % body).replace(" A ", " B ").replace("id 7", "id 8").replace("10.0.0.1", "10.0.0.2")
+
+
 SERVICE = "virtual_server 10.0.0.1 80 {\nprotocol TCP\nlvs_sched wlc\nlvs_method NAT\n%s\n}\n"
 
 
@@ -48,12 +65,12 @@ def test_a_misspelt_reference_is_guessed(load: Any) -> None:
 
 def test_trackers_are_given_once(load: Any) -> None:
     loaded = load(SECURE + "vrrp_script x {\nscript /x\n}\n" + INSTANCE % "track_script {\nx\nx\n}")
-    assert codes(loaded) == [Code.DUPLICATE]
-    assert codes(load(INSTANCE % "track_interface {\neth1\neth1\n}")) == [Code.DUPLICATE]
+    assert codes(loaded) == [Code.TRACKED_TWICE]
+    assert codes(load(INSTANCE % "track_interface {\neth1\neth1\n}")) == [Code.TRACKED_TWICE]
 
 
 def test_the_own_interface_is_tracked_anyway(load: Any) -> None:
-    assert codes(load(INSTANCE % "track_interface {\neth0\n}")) == [Code.DUPLICATE]
+    assert codes(load(INSTANCE % "track_interface {\neth0\n}")) == [Code.OWN_INTERFACE]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +90,7 @@ def test_unused_scripts_are_noted(load: Any) -> None:
 
 
 def test_sync_groups(load: Any) -> None:
-    two = INSTANCE % "" + (INSTANCE % "").replace(" A ", " B ").replace("id 7", "id 8")
+    two = INSTANCE % "" + second("")
     assert codes(load(two + "vrrp_sync_group G {\ngroup {\nA\nB\n}\n}")) == []
     assert codes(load("vrrp_sync_group G {\ngroup {\nA\nB\n}\n}\n" + two)) == []  # order does not matter here
     assert codes(load(two + "vrrp_sync_group G {\ngroup {\nA\n}\n}")) == [Code.SYNC_GROUP]
@@ -86,10 +103,10 @@ def test_sync_groups(load: Any) -> None:
 
 def test_routes_and_rules(load: Any) -> None:
     assert codes(load("static_routes {\n10.0.0.0/8 via 10.0.0.1 dev eth0\n10.1.0.0/16 via 10.0.0.1 no_track\n}")) == []
-    assert codes(load("static_routes {\n10.0.0.0/8 via 10.0.0.1\n}")) == [Code.INCOMPLETE]
+    assert codes(load("static_routes {\n10.0.0.0/8 via 10.0.0.1\n}")) == [Code.ROUTE_UNTRACKED]
     assert codes(load(INSTANCE % "virtual_rules {\nfrom 10.0.0.1 table 5 preference 3\n}")) == []
     loaded = load(INSTANCE % "virtual_rules {\nfrom 10.0.0.1 table 5\n}")
-    assert codes(loaded) == [Code.INCOMPLETE]
+    assert codes(loaded) == [Code.RULE_PREFERENCE]
     assert loaded.diagnostics[0].span.line == 8
 
 
@@ -116,7 +133,7 @@ def test_scripts_want_security(load: Any, text: str, status: int) -> None:
 
 def test_shell_syntax_needs_a_shell(load: Any) -> None:
     loaded = load("vrrp_script x {\nscript </dev/tcp/127.0.0.1/80\n}\n" + INSTANCE % "track_script {\nx\n}")
-    assert (codes(loaded), loaded.exit_status()) == ([Code.SCRIPT], 0)
+    assert (codes(loaded), loaded.exit_status()) == ([Code.SHELL_SYNTAX], 0)
     assert "/bin/sh -c" in loaded.diagnostics[0].fix
 
 
@@ -145,28 +162,146 @@ def test_scripts_that_cannot_run(load: Any) -> None:
         (SERVICE % "real_server 10.0.0.2 80 {\n}", []),
         (SERVICE % "", [Code.SERVICE_INCOMPLETE]),
         (SERVICE % "sorry_server 10.0.0.2 80", []),
-        ("virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\n}\n}", [Code.SERVICE_INCOMPLETE] * 3),
+        ("virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\n}\n}",
+         [Code.SERVICE_INCOMPLETE] * 2 + [Code.NO_PROTOCOL]),
         ("virtual_server group web {\n}", [Code.UNKNOWN_REFERENCE]),
         ("virtual_server fwmark 7 {\nprotocol TCP\nlvs_sched rr\nlvs_method DR\nreal_server 10.0.0.2 {\n}\n}",
          [Code.SERVICE_CONFLICT]),
-        (SERVICE % "ops\nreal_server 10.0.0.2 80 {\n}", [Code.SERVICE_CONFLICT]),
-        (SERVICE % "real_server 10.0.0.2 80 {\n}\nreal_server 10.0.0.2 80 {\n}", [Code.DUPLICATE]),
-        (SERVICE % "lvs_method DR\nreal_server 10.0.0.2 81 {\n}", [Code.SERVICE_CONFLICT]),
-        (SERVICE % "real_server 10.0.0.2 81 {\nlvs_method DR\n}", [Code.SERVICE_CONFLICT]),
-        (SERVICE % "real_server fe80::2 80 {\n}", [Code.FAMILY]),
+        (SERVICE % "ops\nreal_server 10.0.0.2 80 {\n}", [Code.ONE_PACKET]),
+        (SERVICE % "real_server 10.0.0.2 80 {\n}\nreal_server 10.0.0.2 80 {\n}", [Code.SERVER_TWICE]),
+        (SERVICE % "lvs_method DR\nreal_server 10.0.0.2 81 {\n}", [Code.DIRECT_PORT]),
+        (SERVICE % "real_server 10.0.0.2 81 {\nlvs_method DR\n}", [Code.DIRECT_PORT]),
+        (SERVICE % "real_server fe80::2 80 {\n}", [Code.SERVER_FAMILY]),
         (SERVICE % "real_server fe80::2 80 {\nlvs_method TUN\n}", []),
-        (SERVICE % "quorum 3\nreal_server 10.0.0.2 80 {\nweight 2\n}", [Code.SERVICE_CONFLICT]),
-        (SERVICE % "quorum 2\nhysteresis 2\nreal_server 10.0.0.2 80 {\nweight 2\n}", [Code.SERVICE_CONFLICT]),
-        (SERVICE % "real_server 10.0.0.2 80 {\nHTTP_GET {\n}\n}", [Code.SERVICE_INCOMPLETE]),
-        (SERVICE % "real_server 10.0.0.2 80 {\nHTTP_GET {\nurl {\n}\n}\n}", [Code.SERVICE_INCOMPLETE]),
+        (SERVICE % "quorum 3\nreal_server 10.0.0.2 80 {\nweight 2\n}", [Code.QUORUM]),
+        (SERVICE % "quorum 2\nhysteresis 2\nreal_server 10.0.0.2 80 {\nweight 2\n}", [Code.QUORUM]),
+        (SERVICE % "real_server 10.0.0.2 80 {\nHTTP_GET {\n}\n}", [Code.CHECK_INCOMPLETE]),
+        (SERVICE % "real_server 10.0.0.2 80 {\nHTTP_GET {\nurl {\n}\n}\n}", [Code.CHECK_INCOMPLETE]),
         (SERVICE % "real_server 10.0.0.2 80 {\nHTTP_GET {\nurl {\npath /\n}\n}\n}", []),
-        ("virtual_server_group g {\n}", [Code.SERVICE_INCOMPLETE]),
+        ("virtual_server_group g {\n}", [Code.SERVICE_INCOMPLETE, Code.UNUSED]),
         ("virtual_server nonsense {\nfoo\n}", [Code.BAD_ADDRESS]),
         (SERVICE % "real_server nonsense {\nfoo\n}", [Code.BAD_ADDRESS, Code.SERVICE_INCOMPLETE]),
     ],
 )
 def test_services(load: Any, text: str, expected: list[Code]) -> None:
     assert sorted(codes(load(text))) == sorted(expected)
+
+
+# ------------------------------------------------------------------------------------------------- no cry without wolf
+
+SCRIPT = SECURE + "vrrp_script x {\nscript /x\ninterval 2\n%s\n}\n"
+GROUPED = "vrrp_sync_group G {\ngroup {\nA\nB\n}\n%s\n}\n"
+MASTER, BACKUP = "state MASTER\npriority 150", "state BACKUP\npriority 100"
+TRACK = "track_script {\nx\n}"
+CHECK = "TCP_CHECK {\nconnect_timeout 3\n}"
+SERVERS = SERVICE % f"%s\nreal_server 10.0.0.2 80 {{\n{CHECK}\n}}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # weights
+        SCRIPT % "weight -50" + INSTANCE % f"{MASTER}\n{TRACK}" + second(BACKUP),  # just enough
+        SCRIPT % "weight 50" + INSTANCE % f"{MASTER}\n{TRACK}" + second(f"{BACKUP}\n{TRACK}"),
+        SCRIPT % "weight 54" + INSTANCE % f"priority 200\n{TRACK}",
+        SCRIPT % "weight -20" + INSTANCE % f"priority 254\n{TRACK}",
+        SCRIPT % "" + INSTANCE % f"nopreempt\n{TRACK}",
+        SCRIPT % "weight 0" + INSTANCE % "track_script {\nx weight 5\n}",
+        SCRIPT % "weight -9" + INSTANCE % "" + second("") + GROUPED % TRACK,
+        SCRIPT % "weight -9" + INSTANCE % TRACK + second("") + GROUPED % "sync_group_tracking_weight",
+        INSTANCE % MASTER + second("state MASTER\npriority 90"),
+        INSTANCE % "priority 255",
+        # addresses
+        INSTANCE % "virtual_ipaddress {\n10.0.0.9/24\n10.0.0.8/24\n}\nvirtual_ipaddress_excluded {\n10.0.0.7/32\n}",
+        INSTANCE % "virtual_ipaddress_excluded {\n192.0.2.0/31\n192.0.2.6/32\n10.9.9.0/24 peer 10.9.8.1\n}",
+        INSTANCE % "virtual_ipaddress_excluded {\n192.0.2.4/24 dev eth1\n192.0.3.4/24\n10.0.0.5/24 label eth0:x\n}",
+        INSTANCE % "virtual_ipaddress_excluded {\nfe80::1/64 dev eth1\n}"
+        + second("virtual_ipaddress_excluded {\nfe80::1/64 dev eth2\n}"),
+        "static_ipaddress {\n10.0.0.9 dev eth0\n}\n" + INSTANCE % "mcast_src_ip 10.0.0.9",
+        INSTANCE % "virtual_routes {\n192.0.2.0/24 dev eth0 src 10.0.0.1\n}",
+        # peers and interfaces
+        INSTANCE % "unicast_src_ip 10.0.0.8\nunicast_peer {\n10.0.0.9\n}",
+        (INSTANCE % "").replace("interface eth0", "interface eth0.7"),
+        INSTANCE % "use_vmac one" + second("use_vmac two"),
+        INSTANCE % "use_vmac" + second("use_vmac"),
+        INSTANCE % "dont_track_primary\ntrack_interface {\neth1\n}",
+        # time
+        "global_defs {\nvrrp_rt_priority 5\n}\n" + INSTANCE % "version 3\nadvert_int 0.02",
+        INSTANCE % "version 3\nadvert_int 0.1",
+        INSTANCE % "advert_int 10",
+        INSTANCE % "garp_master_repeat 1",
+        INSTANCE % "garp_master_delay 0",
+        INSTANCE % "garp_master_delay 0\ngarp_master_repeat 1\ngarp_master_refresh 60",
+        INSTANCE % "strict_mode\nstate MASTER\npriority 255",
+        "interface_up_down_delays {\neth1 9\neth0 1\n}\n" + INSTANCE % "",
+        # groups
+        INSTANCE % "priority 9\nnopreempt" + second("priority 9\nnopreempt") + GROUPED % "",
+        # scripts and mail
+        SECURE + "vrrp_script x {\nscript \"/bin/sh -c 'a | b && c > d'\"\n}\n" + INSTANCE % TRACK,
+        SECURE + "vrrp_script x {\nscript \"/usr/bin/check --above >=5 -> a<b\"\n}\n" + INSTANCE % TRACK,
+        SECURE + INSTANCE % "notify /x nginx www-data\nnotify_master \"/x MASTER\" nginx",
+        SCRIPT % "timeout 2" + INSTANCE % TRACK,
+        SCRIPT % "interval 1\nfall 2" + INSTANCE % TRACK,
+        SCRIPT % "interval 1\nweight -5" + INSTANCE % TRACK,
+        "global_defs {\nsmtp_server 10.0.0.9\nnotification_email {\nme\n}\n}\n" + INSTANCE % "smtp_alert",
+        # services
+        INSTANCE % "" + SERVERS % "ha_suspend",
+        SERVERS % "" + (SERVERS % "").replace("protocol TCP", "protocol UDP"),
+        SERVERS % "" + (SERVERS % "").replace("10.0.0.1 80", "10.0.0.1 81"),
+        SERVERS % "persistence_timeout 50\npersistence_granularity 255.255.255.0",
+        (SERVERS % "persistence_timeout 50").replace("10.0.0.1 80", "10.0.0.1"),
+        SERVERS % "lvs_sched mh\nmh-port",
+        SERVERS % "sorry_server 10.0.0.2 8080",
+        SERVERS % f"sorry_server 10.0.0.3 80\nreal_server 10.0.0.3 81 {{\n{CHECK}\n}}",
+        SERVERS % "delay_loop 3",
+        SERVICE % "real_server 10.0.0.2 80 {\nweight 0\n}\nreal_server 10.0.0.3 80 {\n}",
+        SERVICE % "real_server 10.0.0.2 80 {\nuthreshold 5\nlthreshold 5\n}",
+        SERVICE % "real_server 10.0.0.2 8443 {\nSSL_GET {\nurl {\npath /\n}\n}\n}",
+        SERVICE % "real_server 10.0.0.2 443 {\nHTTP_GET {\nconnect_port 80\nurl {\npath /\n}\n}\n}",
+        "virtual_server_group g {\n10.0.0.1 80\n2001:db8::1 80\n}\nvirtual_server group g {\nprotocol TCP\n"
+        "lvs_sched rr\nlvs_method TUN\nreal_server 10.0.0.2 80 {\n}\n}",
+    ],
+)
+def test_what_is_meant_is_left_alone(load: Any, text: str) -> None:
+    assert [(d.code, d.message) for d in load(text).diagnostics] == []
+
+
+@pytest.mark.parametrize("network", [ipaddress.ip_interface("10.0.0.7/24"), ipaddress.ip_interface("2001:db8::7/64")])
+def test_addresses_of_the_interface_are_what_counts(load: Any, network: Any) -> None:
+    def subnets(name: str) -> tuple[Any, ...]:
+        return (network,) if name == "eth0" else ()
+
+    host = Host(subnets=subnets)
+    version = network.version
+    outside = INSTANCE % "virtual_ipaddress_excluded {\n192.0.2.1\n}"
+    assert codes(load(outside, host)) == [], "what adverts do not list may be anywhere"
+    assert codes(load((INSTANCE % "").replace("10.0.0.1", "192.0.2.1"), host)) == [Code.VIP_OUTSIDE] * (version == 4)
+    assert codes(load(INSTANCE % "priority 255", host)) == [Code.OWNER_BY_ACCIDENT]
+    owner = Host(subnets=lambda name: (ipaddress.ip_interface("10.0.0.1/24"),))
+    assert codes(load(INSTANCE % "priority 255", owner)) == []
+    self = INSTANCE % "unicast_src_ip 10.0.0.7\nunicast_peer {\n10.0.0.7\n}"
+    assert Code.PEER_IS_SELF in codes(load(self, host))
+
+
+CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
+
+
+def clean_files() -> list[Path]:
+    """Real files that keepalived read and has nothing to say about."""
+    return [verdict.with_suffix(".conf") for verdict in sorted(CORPUS.glob("*.verdict"))
+            if re.search(r"^# class .*: clean\b", verdict.read_text(errors="replace"), re.MULTILINE)]
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the corpus of real configurations is not here")
+def test_rules_do_not_cry_wolf_on_good_files() -> None:
+    files = clean_files()
+    assert len(files) > 30
+    counts: Counter[Code] = Counter()
+    for path in files:
+        loaded = load_file(str(path), config_id="none", environment={})
+        assert [d.message for d in loaded.diagnostics if d.severity is Severity.ERROR] == [], path
+        counts.update({d.code for d in loaded.diagnostics if d.code in RULES})
+    assert {code: count for code, count in counts.items() if count > len(files) / 10} == {}
 
 
 # --------------------------------------------------------------------------------------------------------- unsupported
@@ -219,4 +354,24 @@ def test_what_is_merely_not_done_is_one_warning(load: Any) -> None:
 
 
 def test_a_supported_configuration_has_nothing(load: Any) -> None:
-    assert load(SECURE + "vrrp_script unused {\nscript /x\n}\n" + INSTANCE % "notify /x\nuse_vmac").unsupported() == []
+    assert load(SECURE + INSTANCE % "notify /x\nuse_vmac").unsupported() == []
+
+
+OUTER = {"": "%s", "/global_defs": "global_defs {\n%s\n}", "/vrrp_instance": "vrrp_instance A {\n%s\n}",
+         "/vrrp_sync_group": "vrrp_sync_group G {\n%s\n}", "/vrrp_script": "vrrp_script x {\n%s\n}"}
+LANGUAGE = [(path, keyword) for path, keyword in walk(ROOT) if path in OUTER]
+MARKED = {(row.path, row.keyword.name) for row in not_acted_on()}
+
+
+@pytest.mark.parametrize(("path", "keyword"), LANGUAGE, ids=[f"{path}/{keyword.name}" for path, keyword in LANGUAGE])
+def test_what_is_said_here_is_what_the_list_of_keywords_says(load: Any, path: str, keyword: Keyword) -> None:
+    """`hakeep keywords --unsupported` and the diagnostics of a configuration are about the same keywords."""
+    outer = path.rpartition("/")[2]
+    names = {keyword.name, keyword.preferred}
+    loaded = load(OUTER[path] % keyword.example)
+    said = [d for d in (*loaded.unsupported(), *loaded.diagnostics)
+            if d.code in (Code.UNSUPPORTED, Code.IGNORED) and not d.message.startswith(f"{outer}:")]
+    assert len([d for d in said if d.span and keyword.name in d.message]) <= 1, "one warning"
+    listed = any((path, name) in MARKED for name in names)
+    assert any(name and re.search(rf"\b{name}\b", d.message) for d in said for name in names) == (
+        listed and ("", outer) not in MARKED)

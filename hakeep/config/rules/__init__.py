@@ -1,24 +1,43 @@
 """Rules: what is wrong between the parts of a configuration, once each part is right.
 
-Each module looks at one matter and adds to the findings. Rules change nothing.
+Each module looks at one matter, each function in it at one kind of trouble (see `rule`). Rules change nothing.
 """
 
 from __future__ import annotations
 
-from hakeep.config.diagnostic import Diagnostic, Findings
+from hakeep.config.diagnostic import Diagnostic
 from hakeep.config.host import Host
 from hakeep.config.keywords.static import Config
-from hakeep.config.rules.routing import check_routing
-from hakeep.config.rules.scripts import check_scripts
-from hakeep.config.rules.services import check_services
-from hakeep.config.rules.tracking import check_tracking
+from hakeep.config.rules import (
+    addresses,
+    checks,
+    groups,
+    mail,
+    priorities,
+    references,
+    routing,
+    scripts,
+    servers,
+    service_addresses,
+    services,
+    timing,
+    transport,
+    weights,
+)
+from hakeep.config.rules.rule import RULES
+from hakeep.config.rules.view import View
+from hakeep.config.settled import Settings
+
+__all__ = ["RULES", "check"]
+
+#: The modules that hold the rules; importing them registers these.
+MODULES = (
+    references, groups, priorities, weights, addresses, transport, timing, scripts, mail, routing, services,
+    service_addresses, servers, checks,
+)
 
 
-def check(config: Config, host: Host) -> list[Diagnostic]:
-    """What all rules find."""
-    findings = Findings()
-    check_tracking(config, host, findings)
-    check_routing(config, findings)
-    check_services(config, findings)
-    check_scripts(config, host, findings)
-    return findings
+def check(config: Config, settings: Settings, host: Host) -> list[Diagnostic]:
+    """What all rules find in a configuration and in the settings that come of it."""
+    view = View(config, settings, host)
+    return [diagnostic for rule in RULES.values() for diagnostic in rule.findings(view)]

@@ -1,89 +1,268 @@
-"""Virtual servers: what keepalived reports when it puts a service together. Nothing here is run yet."""
+"""Virtual servers: what each needs, and what does not go together in it. None of them is run yet."""
 
 from __future__ import annotations
 
-from hakeep.config.diagnostic import Code, Findings, Verdict
-from hakeep.config.keywords.static import Config
+from collections.abc import Iterator
+
+from hakeep.config.diagnostic import Code, Verdict
+from hakeep.config.rules.rule import Found, error, rule, warning
+from hakeep.config.rules.view import View
 from hakeep.config.schema import Plain
 from hakeep.config.values.services import ServiceKey
 
+#: Flags that mean something to one scheduler only.
+_FLAGS = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh"}
 
-def check_services(config: Config, findings: Findings) -> None:
-    """Every virtual_server and virtual_server_group."""
-    for group in config.virtual_server_group:
+
+@rule(Code.SERVICE_INCOMPLETE)
+def incomplete(view: View) -> Iterator[Found]:
+    """A virtual server lacks what it needs
+
+    Without a real_server it is left out. Without lvs_sched (lb_algo) or lvs_method (lb_kind) a default is taken, wlc
+    and NAT, and NAT is seldom what a copied half of a file was written for.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for group in view.config.virtual_server_group:
         if not group.get("entries"):
-            findings.warning(Code.SERVICE_INCOMPLETE, f"virtual_server_group {group.name} has no entry", group.span(),
-                             verdict=Verdict.GENERAL)
-    groups = {group.name for group in config.virtual_server_group}
-    for service in config.virtual_server:
+            yield warning(f"virtual_server_group {group.name} has no entry", group.closing(),
+                          also=(group.span(), "it begins here"), verdict=Verdict.GENERAL)
+    groups = {group.name for group in view.config.virtual_server_group}
+    for service in view.config.virtual_server:
+        name = service.head.group
+        if not (name and name not in groups) and not service.get("real_server") and not service.get("sorry_server"):
+            yield warning(f"virtual_server {service.name} has no real_server; it is left out", service.span(),
+                          verdict=Verdict.GENERAL)
+    for service in view.services:
+        for keyword, default in (("lvs_sched", "wlc"), ("lvs_method", "NAT")):
+            if service.get(keyword) is None:
+                yield error(f"virtual_server {service.name} has no {keyword}; {default} is used", service.span())
+
+
+@rule(Code.NO_PROTOCOL)
+def no_protocol(view: View) -> Iterator[Found]:
+    """A virtual server without protocol is for UDP
+
+    Most people expect TCP. IPVS then balances UDP datagrams to port 80 or 443, and connections over TCP reach the
+    director itself, or nobody.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service in view.services:
+        if service.get("protocol") is None and "protocol" not in service.places and not service.head.fwmark:
+            yield error(f"virtual_server {service.name} has no protocol; UDP is used", service.span(),
+                        fix="add protocol TCP (or UDP, or SCTP)")
+
+
+@rule(Code.SERVICE_CONFLICT)
+def mark_with_protocol(view: View) -> Iterator[Found]:
+    """A firewall mark with a protocol
+
+    A service by firewall mark takes every packet that has the mark; which protocol these are, the rule that sets the
+    mark decides. The protocol here has no effect.
+
+    Example::
+
+        virtual_server fwmark 7 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 { TCP_CHECK { connect_port 80 } }
+        }
+
+    Cure::
+
+        virtual_server fwmark 7 {
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 { TCP_CHECK { connect_port 80 } }
+        }
+    """
+    for service in view.services:
+        if service.get("protocol") is not None and service.head.fwmark:
+            yield error(f"virtual_server {service.name}: a firewall mark has no protocol",
+                        service.span("protocol"))
+
+
+@rule(Code.SAME_SERVICE)
+def same_service(view: View) -> Iterator[Found]:
+    """Two virtual servers for the same address, port and protocol
+
+    IPVS knows one service by that name. The second definition is put over the first one, their checkers both add and
+    remove servers in it, and which scheduler counts is chance. keepalived says nothing.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.22 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+            real_server 192.0.2.22 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    seen: dict[tuple[ServiceKey, str], Plain] = {}
+    for service in view.services:
         key: ServiceKey = service.head
-        if key.group and key.group not in groups:
-            findings.warning(Code.UNKNOWN_REFERENCE, f"there is no virtual_server_group {key.group}", service.span())
-        elif not service.get("real_server") and not service.get("sorry_server"):
-            findings.warning(Code.SERVICE_INCOMPLETE, f"virtual_server {service.name} has no real_server; it is left "
-                             "out", service.span(), verdict=Verdict.GENERAL)
-        else:
-            _service(service, key, findings)
+        protocol = "" if key.fwmark else service.get("protocol", "UDP")
+        first = seen.setdefault((key, protocol), service)
+        if first is not service:
+            yield warning(f"virtual_server {service.name} ({protocol or 'any protocol'}) is there already",
+                          service.span(), also=(first.span(), "first defined here"),
+                          fix="put the real servers of both into one")
 
 
-def _service(service: Plain, key: ServiceKey, findings: Findings) -> None:
-    name = f"virtual_server {service.name}"
-    if service.get("protocol") is None and not key.fwmark:
-        findings.error(Code.SERVICE_INCOMPLETE, f"{name} has no protocol; UDP is used", service.span())
-    if service.get("protocol") is not None and key.fwmark:
-        findings.error(Code.SERVICE_CONFLICT, f"{name}: a firewall mark has no protocol", service.span("protocol"))
-    for keyword, default in (("lvs_sched", "wlc"), ("lvs_method", "NAT")):
-        if service.get(keyword) is None:
-            findings.error(Code.SERVICE_INCOMPLETE, f"{name} has no {keyword}; {default} is used", service.span())
-    if service.get("ops") and service.get("protocol") != "UDP":
-        findings.error(Code.SERVICE_CONFLICT, f"{name}: ops is for UDP only", service.span("ops"))
-    _checkers(service, name, findings)
-    _ports(service, key, name, findings)
-    _quorum(service, name, findings)
+@rule(Code.QUORUM)
+def quorum(view: View) -> Iterator[Found]:
+    """A quorum or hysteresis that can never be reached
+
+    The quorum is the weight that must be up. If all real servers together weigh less, it would never be reached, so
+    it is lowered to their sum. The hysteresis must be smaller than the quorum.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            quorum 3
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+            real_server 192.0.2.22 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            quorum 2
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+            real_server 192.0.2.22 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service in view.services:
+        name = f"virtual_server {service.name}"
+        default = service.get("weight", 1)
+        total = sum(server.get("weight", default) for server in service.get("real_server") or ())
+        wanted = service.get("quorum", 1)
+        if service.get("real_server") and wanted > max(total, 1):
+            yield error(f"{name}: quorum {wanted} is more than the total weight {total}",
+                        service.span("quorum", word=1))
+        hysteresis = service.get("hysteresis", 0)
+        if hysteresis and hysteresis >= min(wanted, max(total, 1)):
+            yield error(f"{name}: hysteresis {hysteresis} must be less than the quorum",
+                        service.span("hysteresis", word=1))
 
 
-def _checkers(service: Plain, name: str, findings: Findings) -> None:
-    for server in service.get("real_server") or ():
-        for kind in ("HTTP_GET", "SSL_GET"):
-            for checker in server.get(kind) or ():
-                urls = checker.get("url") or ()
-                if not urls:
-                    findings.error(Code.SERVICE_INCOMPLETE, f"{name}: {kind} has no url", checker.span())
-                for url in urls:
-                    if not url.get("path"):
-                        findings.error(Code.SERVICE_INCOMPLETE, f"{name}: this url has no path", url.span())
+@rule(Code.ONE_PACKET)
+def one_packet(view: View) -> Iterator[Found]:
+    """One packet scheduling without UDP
+
+    `ops` sends each packet to a server of its own choice. That is for protocols of one datagram, as DNS; a TCP
+    connection would be torn apart. Without protocol UDP it has no effect.
+
+    Example::
+
+        virtual_server 192.0.2.100 53 {
+            protocol TCP
+            ops
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 53 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 53 {
+            protocol UDP
+            ops
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 53 { DNS_CHECK { name example.org } }
+        }
+    """
+    for service in view.services:
+        if service.get("ops") and service.get("protocol") != "UDP":
+            yield error(f"virtual_server {service.name}: ops is for UDP only", service.span("ops"),
+                        also=(service.span("protocol", word=1), "the protocol"))
 
 
-def _ports(service: Plain, key: ServiceKey, name: str, findings: Findings) -> None:
-    nat = dict(service.get("lvs_method") or ()).get("method", "NAT") == "NAT"
-    seen = set()
-    for server in service.get("real_server") or ():
-        ip, port = server.head
-        if (ip, port) in seen:
-            findings.error(Code.DUPLICATE, f"{name}: real_server {server.name} is given twice", server.span())
-        seen.add((ip, port))
-        own = server.get("lvs_method")
-        direct = dict(own).get("method") != "NAT" if own else not nat
-        if key.ip and direct and port is not None and port != (key.port or 0):
-            findings.error(Code.SERVICE_CONFLICT, f"{name}: without NAT real_server {server.name} must have the same "
-                           "port", server.span())
-        if key.ip and ip.version != key.ip.version and not _tunnels(service, server):
-            findings.error(Code.FAMILY, f"{name}: real_server {server.name} is of another family", server.span())
+@rule(Code.SCHEDULER_FLAG)
+def scheduler_flag(view: View) -> Iterator[Found]:
+    """A flag of another scheduler
 
+    sh-port and sh-fallback are for the scheduler sh, mh-port and mh-fallback for mh. With another one they have no
+    effect.
 
-def _tunnels(service: Plain, server: Plain) -> bool:
-    method = server.get("lvs_method") or service.get("lvs_method") or ()
-    return dict(method).get("method") == "TUN"
+    Example::
 
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            sh-port
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
 
-def _quorum(service: Plain, name: str, findings: Findings) -> None:
-    default = service.get("weight", 1)
-    total = sum(server.get("weight", default) for server in service.get("real_server") or ())
-    quorum = service.get("quorum", 1)
-    if service.get("real_server") and quorum > max(total, 1):
-        findings.error(Code.SERVICE_CONFLICT, f"{name}: quorum {quorum} is more than the total weight {total}",
-                       service.span("quorum"))
-    hysteresis = service.get("hysteresis", 0)
-    if hysteresis and hysteresis >= min(quorum, max(total, 1)):
-        findings.error(Code.SERVICE_CONFLICT, f"{name}: hysteresis {hysteresis} must be less than the quorum",
-                       service.span("hysteresis"))
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched sh
+            sh-port
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service in view.services:
+        for flag, scheduler in _FLAGS.items():
+            chosen = service.get("lvs_sched", "wlc")
+            if service.get(flag) and chosen != scheduler:
+                yield warning(f"virtual_server {service.name}: {flag} has no effect with {chosen}", service.span(flag),
+                              also=(service.span("lvs_sched", word=1), "the scheduler"))

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.keywords.static import ROOT, Config
-from hakeep.config.schema import Block, Keyword, Section, Support
+from hakeep.config.schema import Block, Entries, Keyword, Section, Support
 from hakeep.config.span import Span
+
+#: Settling tells of these, as keepalived does; once is enough.
+_TOLD = ("vrrp_iptables", "vrrp_ipsets")
 
 
 def unsupported(config: Config) -> list[Diagnostic]:
@@ -48,7 +51,9 @@ def _used(section: Section, block: Block) -> Iterator[tuple[Keyword, Section]]:
     """Keywords with a mark that are in use, outermost first. What stands in a marked block is not looked at."""
     for field, value in section.given():
         keyword = block.fields.get(field)
-        if keyword is None or value is None or value == ():
+        if keyword is None or value is None or keyword.name in _TOLD:
+            continue
+        if value == () and isinstance(keyword.value, Block | Entries):
             continue
         if keyword.support is not Support.FULL:
             yield keyword, section

@@ -1,0 +1,353 @@
+"""Names that stand for something else: what is referred to must be there, be complete, and be of use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hakeep.config.diagnostic import Code, Verdict
+from hakeep.config.rules.rule import Found, advice, error, rule, warning
+from hakeep.config.rules.view import TRACKERS, View
+from hakeep.config.schema import Plain, Section
+
+
+@rule(Code.UNKNOWN_REFERENCE)
+def undefined(view: View) -> Iterator[Found]:
+    """Something is named that is not there
+
+    A track_script, a member of a group or a virtual_server_group is known by its name. If nothing has that name, the
+    entry is left out and the instance runs without it: a check that you rely on never runs. Scripts, files, processes
+    and BFD sessions must stand before the instance that tracks them.
+
+    Example::
+
+        vrrp_script check_web {
+            script "/usr/bin/curl -fs http://127.0.0.1/"
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_script { check_wbe }
+        }
+
+    Cure::
+
+        global_defs { enable_script_security }
+        vrrp_script check_web {
+            script "/usr/bin/curl -fs http://127.0.0.1/"
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_script { check_web }
+        }
+    """
+    yield from _trackers(view)
+    instances = {instance.name for instance in view.config.vrrp_instance}
+    for group in view.config.vrrp_sync_group:
+        for index, name in enumerate(group.group):
+            if name not in instances:
+                yield error(f"{group.name}: there is no vrrp_instance {name}; it is left out",
+                            group.span("group", index), fix=_close(name, instances))
+    services = {group.name for group in view.config.virtual_server_group}
+    for service in view.config.virtual_server:
+        name = service.head.group
+        if name and name not in services:
+            yield warning(f"there is no virtual_server_group {name}", service.span(), fix=_close(name, services))
+    yield from _checks(view)
+
+
+def _trackers(view: View) -> Iterator[Found]:
+    for owner in view.owners:
+        for keyword, names in view.definitions.items():
+            for index, (name, _, _) in enumerate(getattr(owner, keyword)):
+                definition = names.get(name)
+                span = owner.span(keyword, index, 0)
+                if definition is None:
+                    yield error(f"{owner.name}: {keyword} {name} is not defined; it is left out", span,
+                                fix=_close(name, names))
+                elif owner.order(keyword, index) < definition.order():
+                    yield error(f"{owner.name}: {keyword} {name} is not defined yet; it is left out", span,
+                                note="it must stand before its use", also=(definition.span(), "defined here"))
+
+
+def _checks(view: View) -> Iterator[Found]:
+    kinds = (("BFD_CHECK", "name", "track_bfd"), ("FILE_CHECK", "track_file", "track_file"))
+    for service in view.services:
+        for server in service.get("real_server") or ():
+            for kind, keyword, tracker in kinds:
+                for check in server.get(kind) or ():
+                    name = check.get(keyword)
+                    if name and name not in view.definitions[tracker]:
+                        yield warning(f"{kind}: there is no {TRACKERS[tracker]} {name}", check.span(keyword, word=1),
+                                      fix=_close(name, view.definitions[tracker]))
+
+
+@rule(Code.UNUSED)
+def unused(view: View) -> Iterator[Found]:
+    """Something is defined that nothing uses
+
+    A vrrp_script that no track_script names is not run, and an instance that was meant to depend on it does not.
+    Often the name was changed in one place only. The same holds for vrrp_track_process, virtual_server_group, and for
+    a FIFO's script without the FIFO.
+
+    Example::
+
+        vrrp_script check_web {
+            script "/usr/bin/curl -fs http://127.0.0.1/"
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+        }
+
+    Cure::
+
+        global_defs { enable_script_security }
+        vrrp_script check_web {
+            script "/usr/bin/curl -fs http://127.0.0.1/"
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_script { check_web }
+        }
+    """
+    for keyword in ("track_script", "track_process"):
+        used = {name for owner in view.owners for name, _, _ in getattr(owner, keyword)}
+        for name, definition in view.definitions[keyword].items():
+            if name not in used:
+                yield advice(f"{keyword.removeprefix('track_')} {name} is not used", definition.span(word=1))
+    groups = {service.head.group for service in view.config.virtual_server}
+    for group in view.config.virtual_server_group:
+        if group.name not in groups:
+            yield advice(f"virtual_server_group {group.name} is not used", group.span(word=1))
+
+
+@rule(Code.INCOMPLETE)
+def incomplete(view: View) -> Iterator[Found]:
+    """A definition lacks what it is about
+
+    A vrrp_script without script, a track_file without file, a vrrp_track_process without process or a bfd_instance
+    without neighbor_ip has nothing to look at. It is left out, and with it every entry that tracks it.
+
+    Example::
+
+        vrrp_script check_web {
+            interval 2
+        }
+
+    Cure::
+
+        vrrp_script check_web {
+            script "/usr/bin/curl -fs http://127.0.0.1/"
+            interval 2
+        }
+    """
+    for script in view.config.vrrp_script:
+        if script.script is None and "script" not in script.places:
+            yield error(f"vrrp_script {script.name} has no script; it is left out", script.closing(),
+                        also=(script.span(), "it begins here"))
+    definitions: tuple[tuple[str, tuple[Plain, ...], str], ...] = (
+        ("track_file", view.config.track_file, "file"),
+        ("vrrp_track_process", view.config.vrrp_track_process, "process"),
+        ("bfd_instance", view.config.bfd_instance, "neighbor_ip"),
+    )
+    for keyword, sections, needed in definitions:
+        for section in sections:
+            if section.get(needed) is None:
+                yield error(f"{keyword} {section.name} has no {needed}; it is left out", section.closing(),
+                            also=(section.span(), "it begins here"))
+
+
+@rule(Code.TRACKED_TWICE)
+def tracked_twice(view: View) -> Iterator[Found]:
+    """The same thing is tracked twice in one list
+
+    The second entry is dropped, so a weight that stands there does not count.
+
+    Example::
+
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_interface {
+                eth1
+                eth1 weight -20
+            }
+        }
+
+    Cure::
+
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_interface {
+                eth1 weight -20
+            }
+        }
+    """
+    for owner in view.owners:
+        for keyword in TRACKERS:
+            seen: dict[str, int] = {}
+            for index, (name, _, _) in enumerate(getattr(owner, keyword)):
+                if keyword != "track_interface" and name not in view.definitions[keyword]:
+                    continue
+                if keyword == "track_interface" and name == getattr(owner, "interface", None):
+                    continue
+                if seen.setdefault(name, index) != index:
+                    yield error(f"{owner.name}: {keyword} {name} is given twice", owner.span(keyword, index),
+                                also=(owner.span(keyword, seen[name]), "first given here"))
+
+
+@rule(Code.OWN_INTERFACE)
+def own_interface(view: View) -> Iterator[Found]:
+    """track_interface names the instance's own interface
+
+    An instance goes to FAULT when its own interface fails, without being told to. The entry is dropped, and a weight
+    in it does not count. To let the own interface change the priority only, use dont_track_primary as well.
+
+    Example::
+
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_interface { eth0 }
+        }
+
+    Cure::
+
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+        }
+    """
+    for instance in view.config.vrrp_instance:
+        for index, (name, _, _) in enumerate(instance.track_interface):
+            if name == instance.interface:
+                yield error(f"{instance.name}: {name} is its own interface, which is tracked anyway",
+                            instance.span("track_interface", index, 0), fix="take it out of track_interface")
+
+
+@rule(Code.UNKNOWN_INTERFACE)
+def unknown_interface(view: View) -> Iterator[Found]:
+    """There is no such interface on this machine
+
+    An instance, a VIP or a tracker names an interface that does not exist. keepalived does not start with it, and
+    neither does hakeepd. If the interface comes later (a VPN, a bond that is brought up after us), say
+    dynamic_interfaces in global_defs. Known only with --host, and to the daemon itself.
+
+    Example::
+
+        vrrp_instance VI_1 {
+            interface eth7
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+        }
+
+    Cure::
+
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+        }
+    """
+    config, lacks = view.config, view.host.lacks_interface
+    if view.globals.dynamic_interfaces is None:
+        needed: list[tuple[str, Section, str, int]] = [
+            (name, owner, "track_interface", index)
+            for owner in view.owners
+            for index, (name, _, _) in enumerate(owner.track_interface)]
+        default = view.globals.default_interface or "eth0"
+        needed += [(address.dev or default, config, "static_ipaddress", index)
+                   for index, address in enumerate(config.static_ipaddress)]
+        for name, section, keyword, index in needed:
+            if lacks(name):
+                yield error(f"there is no interface {name}", section.span(keyword, index, 0), stops=True,
+                            note=view.host.about_interface(name),
+                            fix="dynamic_interfaces in global_defs allows for interfaces that come later")
+    for index, entry in enumerate(config.linkbeat_interfaces):
+        name = dict(entry).get("interface", "")
+        if lacks(name):
+            yield error(f"there is no interface {name}", config.span("linkbeat_interfaces", index, 0),
+                        verdict=Verdict.BAD_INTERFACE)
+    for index, (name, _, _) in enumerate(config.interface_up_down_delays):
+        if lacks(name):
+            yield error(f"there is no interface {name}", config.span("interface_up_down_delays", index, 0))
+
+
+@rule(Code.BFD_HOPS)
+def bfd_hops(view: View) -> Iterator[Found]:
+    """A BFD session allows more hops than its packets can go
+
+    Packets leave with the ttl (or hoplimit) and each router on their way takes one off. They cannot have come over
+    max_hops routers if that is more than the ttl; the ttl is used.
+
+    Example::
+
+        bfd_instance peer {
+            neighbor_ip 192.0.2.12
+            ttl 5
+            max_hops 10
+        }
+
+    Cure::
+
+        bfd_instance peer {
+            neighbor_ip 192.0.2.12
+            ttl 50
+            max_hops 10
+        }
+    """
+    for bfd in view.config.bfd_instance:
+        neighbor = bfd.get("neighbor_ip")
+        ttl = bfd.get("ttl", 255 if neighbor is None or neighbor.version == 4 else 64)
+        if neighbor is not None and bfd.get("max_hops", 0) % 256 > ttl:
+            yield error(f"bfd_instance {bfd.name}: max_hops is more than the ttl", bfd.span("max_hops", word=1),
+                        also=(bfd.span("ttl"), "the ttl") if "ttl" in bfd.places else None)
+
+
+@rule(Code.PROCESS_RANGE)
+def process_range(view: View) -> Iterator[Found]:
+    """A vrrp_track_process that can never be satisfied
+
+    The tracker is good while there are at least quorum and at most quorum_max processes. With quorum_max below quorum
+    no number of processes will do, so it always counts as failed.
+
+    Example::
+
+        vrrp_track_process web {
+            process nginx
+            quorum 4
+            quorum_max 2
+        }
+
+    Cure::
+
+        vrrp_track_process web {
+            process nginx
+            quorum 2
+            quorum_max 4
+        }
+    """
+    for process in view.config.vrrp_track_process:
+        least, most = process.get("quorum", 1), process.get("quorum_max")
+        if most is not None and most < least:
+            yield warning(f"vrrp_track_process {process.name}: there cannot be {least} processes or more and also "
+                          f"{most} or fewer", process.span("quorum_max", word=1),
+                          also=(process.span("quorum"), "the least number"))
+
+
+def _close(name: str, names: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(names), n=1, cutoff=0.7)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,314 @@
+"""Real servers and sorry servers: each once, reachable the way that is chosen, and of use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hakeep.config.diagnostic import Code
+from hakeep.config.keywords.lvs import CHECKERS
+from hakeep.config.rules.rule import Found, error, rule, warning
+from hakeep.config.rules.view import View
+from hakeep.config.schema import Plain
+from hakeep.config.values.services import ServiceKey
+
+#: Keywords that hold lists of checkers.
+CHECKS = tuple(CHECKERS)
+
+
+@rule(Code.SERVER_TWICE)
+def twice(view: View) -> Iterator[Found]:
+    """A real server is given twice
+
+    The second one, with its weight and its checks, is dropped.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+            real_server 192.0.2.22 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    seen: dict[tuple[int, Any], Plain] = {}
+    for service, server in _servers(view):
+        first = seen.setdefault((id(service), server.head), server)
+        if first is not server:
+            yield error(f"virtual_server {service.name}: real_server {server.name} is given twice", server.span(),
+                        also=(first.span(), "first given here"))
+
+
+@rule(Code.DIRECT_PORT)
+def direct_port(view: View) -> Iterator[Found]:
+    """Another port on the real server, without NAT
+
+    With DR and TUN the packet reaches the real server as the client sent it: to the service's address and port. Only
+    NAT can change the port. The server's port is taken to be that of the service.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 8080 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method NAT
+            real_server 192.0.2.21 8080 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service, server in _servers(view):
+        key: ServiceKey = service.head
+        _, port = server.head
+        if key.ip and _method(service, server) != "NAT" and port is not None and port != (key.port or 0):
+            yield error(f"virtual_server {service.name}: without NAT real_server {server.name} must have the same port",
+                        server.span(word=2), also=(service.span(word=2), "the service's port") if key.port else None)
+
+
+@rule(Code.SERVER_FAMILY)
+def family(view: View) -> Iterator[Found]:
+    """A real server of another family than the service
+
+    NAT and DR cannot turn IPv4 into IPv6 or back. Such a server is dropped; only TUN can reach it.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method NAT
+            real_server 2001:db8::21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method NAT
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service, server in _servers(view):
+        key: ServiceKey = service.head
+        if key.ip and server.head[0].version != key.ip.version and _method(service, server) != "TUN":
+            yield error(f"virtual_server {service.name}: real_server {server.name} is of another family",
+                        server.span(word=1), also=(service.span(word=1), "the service's address"))
+
+
+@rule(Code.SERVER_IS_SERVICE)
+def server_is_service(view: View) -> Iterator[Found]:
+    """A real server with the address of the service
+
+    The director would send the packets to itself, where IPVS catches them again. A real server needs its own address;
+    to serve on the director, use 127.0.0.1 or its own address with NAT off the virtual one.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.100 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service, server in _servers(view):
+        key: ServiceKey = service.head
+        ip, port = server.head
+        if key.ip == ip and (port is None or port == key.port):
+            yield warning(f"virtual_server {service.name}: real_server {server.name} is the service itself",
+                          server.span(word=1), also=(service.span(word=1), "the service's address"))
+
+
+@rule(Code.SORRY_IS_SERVER)
+def sorry_is_server(view: View) -> Iterator[Found]:
+    """The sorry server is a real server too
+
+    The sorry server answers when too few real servers are up. If it is one of them, it is down together with them, or
+    it was meant to be in use all the time and is the last one left anyway.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            sorry_server 192.0.2.21 80
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            sorry_server 192.0.2.29 80
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service, server in _servers(view):
+        sorry = service.get("sorry_server")
+        if sorry and sorry[0] == server.head[0] and (sorry[1] or service.head.port) == (
+                server.head[1] or service.head.port):
+            yield warning(f"virtual_server {service.name}: the sorry_server is a real_server too",
+                          service.span("sorry_server", word=1), also=(server.span(word=1), "this one"))
+
+
+@rule(Code.SORRY_NEVER)
+def sorry_never(view: View) -> Iterator[Found]:
+    """A sorry server that is never used
+
+    A real server without a check always counts as up. If no real server has one, the quorum is never lost and the
+    sorry server never takes over, though all real servers may be dead.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            sorry_server 192.0.2.29 80
+            real_server 192.0.2.21 80 { weight 1 }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            sorry_server 192.0.2.29 80
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service in view.services:
+        servers = service.get("real_server") or ()
+        if service.get("sorry_server") and servers and not any(checked(server) for server in servers):
+            yield warning(f"virtual_server {service.name}: no real_server is checked, so the sorry_server is never "
+                          "used",
+                          service.span("sorry_server"), fix="add a check, such as TCP_CHECK, to each real_server")
+
+
+@rule(Code.NO_WEIGHT)
+def no_weight(view: View) -> Iterator[Found]:
+    """All real servers have weight 0
+
+    A server with weight 0 gets no new connections. With nothing but such servers nobody gets any.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 {
+                weight 0
+                TCP_CHECK { connect_timeout 3 }
+            }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 {
+                weight 1
+                TCP_CHECK { connect_timeout 3 }
+            }
+        }
+    """
+    for service in view.services:
+        servers = service.get("real_server") or ()
+        by_check = any(server.get("FILE_CHECK") or any(check.get("misc_dynamic") for check in
+                       server.get("MISC_CHECK") or ()) for server in servers)
+        if servers and not by_check and not any(server.get("weight", 1) for server in servers):
+            yield warning(f"virtual_server {service.name}: all real servers have weight 0",
+                          servers[0].span("weight", word=1))
+
+
+@rule(Code.THRESHOLDS)
+def thresholds(view: View) -> Iterator[Found]:
+    """The lower connection threshold is above the upper one
+
+    Above uthreshold connections a server gets no more, below lthreshold it gets some again. The lower one must be
+    lower.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 {
+                uthreshold 100
+                lthreshold 200
+                TCP_CHECK { connect_timeout 3 }
+            }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 {
+                uthreshold 200
+                lthreshold 100
+                TCP_CHECK { connect_timeout 3 }
+            }
+        }
+    """
+    for service, server in _servers(view):
+        upper, lower = server.get("uthreshold"), server.get("lthreshold")
+        if upper and lower and lower > upper:
+            yield warning(f"virtual_server {service.name}: lthreshold {lower} of {server.name} is above uthreshold "
+                          f"{upper}", server.span("lthreshold", word=1),
+                          also=(server.span("uthreshold", word=1), "the upper one"))
+
+
+def checked(server: Plain) -> bool:
+    """True if the server has a check."""
+    return any(server.get(kind) for kind in CHECKS)
+
+
+def _servers(view: View) -> Iterator[tuple[Plain, Plain]]:
+    for service in view.services:
+        for server in service.get("real_server") or ():
+            yield service, server
+
+
+def _method(service: Plain, server: Plain) -> str:
+    """NAT, DR or TUN."""
+    method = server.get("lvs_method") or service.get("lvs_method") or ()
+    return str(dict(method).get("method", "NAT"))
