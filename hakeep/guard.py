@@ -37,7 +37,7 @@ class Charge:
 def describe(settings: Settings) -> list[dict[str, Any]]:
     """The charges of a configuration as JSON can hold them: the parent does not unpickle what a child parsed."""
     devices = wanted.devices(settings)
-    leases, _ = wanted.leases(settings)
+    leases = wanted.leases(settings)
     return [
         {
             "name": instance.name,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hakeep.config.settled import Global, Script
+from hakeep.notify.launcher import usual_files
 from hakeep.notify.security import ScriptError, check_path, find_script, resolve_account
 
 
@@ -30,7 +31,7 @@ def run(what: str, script: Script | None, timeout: float, settings: Global, log:
         process = subprocess.Popen(
             script.argv, executable=path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, process_group=0, user=account.uid, group=account.gid,
-            extra_groups=account.groups,
+            extra_groups=account.groups, preexec_fn=usual_files,
         )
     except (ScriptError, OSError) as error:
         log(3, f"{what} {script.argv[0]}: {error}")

@@ -1,12 +1,13 @@
 """What every process of the daemon stands on: its log, its line to the parent, the page it leaves behind.
 
 None of them ever blocks. A syslog reader that stopped, a full pipe or a full disk costs log lines (they are counted
-and the loss is reported), never an advert. There are no threads for that: descriptors are opened anew without blocking,
-which leaves the flags of the descriptor that others share alone.
+and the loss is reported), never an advert. There are no threads for that: pipes and terminals are opened anew without
+blocking, which leaves the flags of the descriptor that others share alone.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -16,7 +17,8 @@ import stat
 import struct
 import time
 import zlib
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hakeep.vrrp.messages import State
@@ -49,8 +51,17 @@ class Log:
         self._syslog = None
         return self
 
+    @property
+    def on_console(self) -> bool:
+        """True when lines go to standard error."""
+        return self._console >= 0 or self._pipe is not None
+
     def leave_console(self) -> None:
-        """Into the background: from now on only syslog."""
+        """Into the background: from now on only syslog. Whoever reads what we wrote there sees its end."""
+        if self._console >= 0:
+            os.close(self._console)
+        if self._pipe is not None:
+            self._pipe.close()
         self._console, self._pipe = -1, None
 
     def __call__(self, level: int, text: str, detail: bool = False) -> None:
@@ -64,7 +75,7 @@ class Log:
 
     def _put(self, level: int, text: str) -> None:
         ok = True
-        if self._console >= 0 or self._pipe is not None:
+        if self.on_console:
             stamp = time.strftime("%a %b %e %H:%M:%S %Y")
             ok = self._write(f"{stamp}: {text}\n".encode(errors="replace"))
         if self._facility is not None:
@@ -112,8 +123,15 @@ def _as_socket(fd: int) -> socket.socket | None:
 
 
 def _reopen(fd: int) -> int:
-    """The same file, pipe or terminal with flags of its own; -1 when it cannot be had so: better silent than stuck."""
+    """The same pipe or terminal with flags of its own; -1 when it cannot be had so: better silent than stuck.
+
+    A file is not opened anew: only who shares the descriptor shares its place in the file, and a shell's ``>file`` is
+    shared with tracebacks, with our children and with whatever the shell starts after us. Writing to it does not wait
+    for a reader.
+    """
     try:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return os.dup(fd)
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return -1
@@ -123,6 +141,17 @@ def _reopen(fd: int) -> int:
 
 _FRAME = struct.Struct("!cI")
 _LARGEST = 256 * 1024 * 1024
+
+
+#: Descriptors in one message. Linux takes 253 (SCM_MAX_FD).
+FDS_MAX = 60
+
+
+class _Parcel(NamedTuple):
+    """What is left to send of a message, and descriptors of ours that go with its first byte."""
+
+    data: bytearray
+    fds: list[int]
 
 
 class Message(NamedTuple):
@@ -143,15 +172,21 @@ class Line:
         self.sock = sock
         self._trusting = trusting
         self._in = bytearray()
-        self._out = bytearray()
+        self._out: deque[_Parcel] = deque()
         self._fds: list[int] = []
+        self._fds_lost = False
         self.closed = False
 
     def fileno(self) -> int:
         return self.sock.fileno()
 
     def close(self) -> None:
+        """Close this end. What was not taken yet is lost."""
         self.closed = True
+        for fd in (*self._fds, *(fd for parcel in self._out for fd in parcel.fds)):
+            os.close(fd)
+        self._fds = []
+        self._out.clear()
         if self.sock.fileno() >= 0:
             self.sock.close()
 
@@ -160,54 +195,67 @@ class Line:
         """True when there are bytes that the socket has not taken yet."""
         return bool(self._out)
 
-    def send(self, body: Mapping[str, Any], fds: tuple[int, ...] = ()) -> None:
-        """Send a JSON object, and duplicates of `fds`."""
-        self._push(b"J", json.dumps(body).encode(), fds)
+    def send(self, body: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
+        """Send a JSON object, and duplicates of `fds`, of which `body["fds"]` has something to say one by one: at most
+        FDS_MAX. They are duplicated now, so they may be closed before the line has taken them."""
+        assert len(fds) == len(body.get("fds", ())) <= FDS_MAX
+        self._push(b"J", json.dumps(body).encode(), [os.dup(fd) for fd in fds])
 
     def send_blob(self, blob: bytes) -> None:
         """Send a value that is pickled already. Downwards only."""
-        self._push(b"P", blob, ())
+        self._push(b"P", blob, [])
 
-    def _push(self, kind: bytes, data: bytes, fds: tuple[int, ...]) -> None:
-        frame = _FRAME.pack(kind, len(data)) + data
-        if fds and not self._out:
-            # Descriptors travel with the first byte of their message; if the line is full they are not worth waiting.
-            try:
-                sent = socket.send_fds(self.sock, [frame], list(fds))
-            except OSError:
-                sent = 0
-            frame = frame[sent:]
-        self._out += frame
+    def _push(self, kind: bytes, data: bytes, fds: list[int]) -> None:
+        self._out.append(_Parcel(bytearray(_FRAME.pack(kind, len(data)) + data), fds))
         self.flush()
 
     def flush(self) -> None:
         """Give the socket what it takes."""
         while self._out and not self.closed:
+            parcel = self._out[0]
             try:
-                sent = self.sock.send(self._out)
+                if parcel.fds:  # they travel with the first byte
+                    sent = socket.send_fds(self.sock, [parcel.data], parcel.fds)
+                    while parcel.fds:
+                        os.close(parcel.fds.pop())
+                else:
+                    sent = self.sock.send(parcel.data)
             except BlockingIOError:
                 return
-            except OSError:
-                self.closed = True
+            except OSError as error:
+                self.closed = error.errno != errno.ETOOMANYREFS  # until the other end has taken what is under way
                 return
-            del self._out[:sent]
+            del parcel.data[:sent]
+            if not parcel.data:
+                self._out.popleft()
 
     def receive(self) -> list[Message]:
         """The messages that are complete. `closed` tells when the other end has gone."""
         while not self.closed:
             try:
-                data, fds, _, _ = socket.recv_fds(self.sock, 1 << 18, 64)
+                data, fds, flags, _ = socket.recv_fds(self.sock, 1 << 18, FDS_MAX)
             except BlockingIOError:
                 break
             except OSError:
                 self.closed = True
                 break
             self._fds += fds
+            self._fds_lost = self._fds_lost or bool(flags & socket.MSG_CTRUNC)
             if not data:
                 self.closed = True
                 break
             self._in += data
         return list(self._messages())
+
+    def _take_fds(self, count: int) -> list[int]:
+        """The next descriptors; none any more when some were lost on the way (we had no room for them): one would not
+        know what the others are for."""
+        taken, self._fds = self._fds[:count], self._fds[count:]
+        if not self._fds_lost:
+            return taken
+        for fd in taken:
+            os.close(fd)
+        return []
 
     def _messages(self) -> list[Message]:
         found = []
@@ -225,8 +273,7 @@ class Line:
                 found.append(Message(pickle.loads(data), []))
             elif kind == b"J":
                 body = json.loads(data)
-                fds, self._fds = (self._fds, []) if body.get("fds") else ([], self._fds)
-                found.append(Message(body, fds))
+                found.append(Message(body, self._take_fds(len(body.get("fds", ())))))
         return found
 
 
@@ -236,6 +283,8 @@ _BEAT = struct.Struct("=d")
 _STAKES = struct.Struct("=dd")
 _STAKES_AT = _BEAT.size
 _SLOT = struct.Struct("=IBxxxdIH")  # check of the name, state, last advert, IPv4 identification, length of the memory
+_SENT = struct.Struct("=dI")  # the two in the middle of it
+_SENT_AT = 8
 SLOT_SIZE = 2048
 _MEMORY_AT = _SLOT.size
 SLOTS = 4096
@@ -289,6 +338,11 @@ class SharedPage:
             length = _SLOT.unpack_from(self._page, at)[4]
             _SLOT.pack_into(self._page, at, check, _STATES.index(state), last_sent, ident, length)
 
+    def sent(self, index: int, last_sent: float, ident: int) -> None:
+        """Note an advert of a router whose state stands there already."""
+        if index < SLOTS:
+            _SENT.pack_into(self._page, 4096 + index * SLOT_SIZE + _SENT_AT, last_sent, ident)
+
     def remember(self, index: int, memory: Mapping[str, Any]) -> None:
         """Note a router's authentication memory (see AuthMemory.as_dict); dropped when it is too long."""
         if index >= SLOTS:
@@ -314,6 +368,22 @@ class SharedPage:
         except ValueError:  # the worker died while it wrote
             memory = {}
         return Slot(_STATES[state], last_sent, ident, memory if isinstance(memory, dict) else {})
+
+    def rearrange(self, names: Sequence[str], before: Sequence[str]) -> None:
+        """Give each router its place in `names`. What is known of it may lie there already, or in its place in
+        `before`: a worker may have died while it went from one order to the other. The later advert decides."""
+        places = {name: index for index, name in enumerate(before)}
+        found = []
+        for index, name in enumerate(names[:SLOTS]):
+            slots = [self._raw(at) for at in {index, places.get(name, index)} if self.read(at, name) is not None]
+            found.append(max(slots, key=lambda slot: float(_SLOT.unpack_from(slot)[2]), default=bytes(SLOT_SIZE)))
+        for index, slot in enumerate(found):
+            at = 4096 + index * SLOT_SIZE
+            self._page[at : at + SLOT_SIZE] = slot
+
+    def _raw(self, index: int) -> bytes:
+        at = 4096 + index * SLOT_SIZE
+        return self._page[at : at + SLOT_SIZE]
 
 
 def name_check(name: str) -> int:

@@ -28,13 +28,24 @@ COMMANDS = {
     "record": ("hakeep_record", "write down what the daemon has seen and done lately"),
     "replay": ("hakeep_replay", "go through a recording step by step"),
     "check": ("hakeep_check", "examine configuration files"),
+    "edit": ("hakeep_edit", "edit the configuration safely, check it, and reload"),
+    "reload": ("hakeep_reload", "have the daemon read its configuration anew"),
+    "explain": ("hakeep_explain", "say why something is diagnosed, with an example and the cure"),
+    "fmt": ("hakeep_fmt", "lay out configuration files"),
+    "convert": ("hakeep_convert", "turn a configuration into YAML, or back"),
+    "schema": ("hakeep_schema", "print the JSON Schema of the YAML form"),
+    "diff": ("hakeep_diff", "compare what two configurations mean"),
+    "man": ("hakeep_man", "show the manual, or the entry of a keyword"),
+    "keywords": ("hakeep_keywords", "list the keywords of the configuration"),
+    "lsp": ("hakeep_lsp", "serve an editor as a language server"),
+    "completion": ("hakeep_completion", "print a script that completes command lines in a shell"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit status. Wrong usage raises SystemExit(2), as argparse does."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser(words).parse_args(words)
+    arguments = command_line(words).parse_args(words)
     module = importlib.import_module(f"hakeep.cli.{COMMANDS[arguments.command][0]}")
     try:
         status: int = module.run(arguments)
@@ -51,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def command_line(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser, complete for those subcommands that `words` mention."""
     parser = argparse.ArgumentParser(prog="hakeep", description="Look at a running hakeepd and give it orders.")
     parser.add_argument("-V", "--version", action="version", version=f"hakeep {hakeep.__version__}")

@@ -20,11 +20,14 @@ from hakeep import __version__
 if TYPE_CHECKING:
     from hakeep.config.files import Loaded
     from hakeep.config.settled import Settings
-    from hakeep.supervisor import Options
+    from hakeep.options import Options
     from hakeep.worker import Log
 
 DEFAULT_CONFIGS = ("/etc/hakeep/hakeep.conf", "/etc/keepalived/keepalived.conf")
 RUN_DIRECTORY = "/run/hakeep"
+
+#: Open files that a daemon with a thousand VMACs, and its parent, are sure to get along with.
+FILES = 65_536
 
 SIGNUMS = {
     "STOP": signal.SIGTERM,
@@ -201,7 +204,7 @@ def _run(arguments: Arguments) -> int:
         print(int(SIGNUMS[name]))
         return 0
     if arguments.rest:
-        print(f"Unexpected argument(s): {' '.join(arguments.rest)}")
+        print(f"Unexpected argument(s): {' '.join(arguments.rest)}", file=sys.stderr)
     if "config-test" in arguments:
         return _test(arguments)
     return _serve(arguments)
@@ -245,8 +248,10 @@ def _test(arguments: Arguments) -> int:
     for diagnostic in loaded.diagnostics:
         print(render(diagnostic, loaded.sources, color=out.isatty()), file=out)
     status = loaded.exit_status()
-    if "strict" in arguments and not status and loaded.unsupported():
-        status = 5
+    if "strict" in arguments and not status:
+        unsafe = [] if "ignore-unsupported" in arguments else loaded.unsupported()
+        if any(str(diagnostic.severity) == "error" for diagnostic in (*loaded.diagnostics, *unsafe)):
+            status = 5
     return status
 
 
@@ -277,17 +282,19 @@ def _usable(arguments: Arguments) -> tuple[Settings | None, list[tuple[int, str]
     return settings, lines, 0
 
 
-def _facility(arguments: Arguments) -> int | None:
-    from hakeep.worker import FACILITIES
+def _open_log(arguments: Arguments) -> Log:
+    from hakeep.worker import FACILITIES, Log
 
-    if "no-syslog" in arguments:
-        return None
     given = arguments.get("log-facility", "daemon")
-    name = f"local{given}" if given.isdigit() else given
-    if name not in FACILITIES:
-        print(f"hakeepd: unknown log facility {given}, using daemon", file=sys.stderr)
-        name = "daemon"
-    return FACILITIES[name]
+    facility = FACILITIES.get(f"local{given}" if given.isdigit() else given)
+    log = Log(
+        "hakeepd", console="log-console" in arguments or "dont-fork" not in arguments,
+        facility=None if "no-syslog" in arguments else facility or FACILITIES["daemon"],
+        detail="log-detail" in arguments,
+    )
+    if facility is None:
+        log(4, f"unknown log facility {given}, using daemon")
+    return log
 
 
 def _serve(arguments: Arguments) -> int:
@@ -295,13 +302,9 @@ def _serve(arguments: Arguments) -> int:
     from hakeep.kernel import netns, sched
     from hakeep.pidfile import AlreadyRunning, PidFile
     from hakeep.supervisor import Supervisor
-    from hakeep.worker import Log
 
-    foreground = "dont-fork" in arguments
-    log = Log(
-        "hakeepd", console="log-console" in arguments or not foreground, facility=_facility(arguments),
-        detail="log-detail" in arguments,
-    )
+    log = _open_log(arguments)
+    umask = _umask(arguments, log)
     namespace = arguments.get("namespace") or _configured_namespace(arguments)
     if namespace:
         try:
@@ -317,8 +320,8 @@ def _serve(arguments: Arguments) -> int:
     if settings is None:
         return _fail(log, f"{config_path(arguments)} cannot be used: not starting", status)
     _raise_file_limit()
-    os.umask(_umask(arguments, settings))
-    options = _options(arguments, settings)
+    os.umask(settings.globals.umask if umask is None else umask)
+    options = _options(arguments, settings, umask)
     try:
         _make_run_directory(options.run_directory)
         pid_file = PidFile(options.pid_file)
@@ -333,34 +336,41 @@ def _serve(arguments: Arguments) -> int:
 
         for line in render_data(settings, ()).splitlines():
             log(6, line)
-    if not foreground:
+    if "dont-fork" not in arguments:
         _into_the_background(log)
         pid_file.write(os.getpid())
     return Supervisor(settings, options, log, pid_file, control).run()
 
 
 def _fail(log: Log, text: str, status: int) -> int:
-    print(f"hakeepd: {text}", file=sys.stderr)
+    """Why we do not start: in the log, and in any case where the one who started us sees it."""
+    log(3, text)
+    if not log.on_console:
+        print(f"hakeepd: {text}", file=sys.stderr)
     return status
 
 
 def _raise_file_limit() -> None:
-    """Each VMAC needs two descriptors: a thousand of them more than the usual soft limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """Each VMAC needs two descriptors: a thousand of them more than the usual soft limit. But not millions: there are
+    scripts that close all that they could have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
 
 
-def _umask(arguments: Arguments, settings: Settings) -> int:
+def _umask(arguments: Arguments, log: Log) -> int | None:
+    """What -u says, None when it says nothing."""
     try:
-        return int(arguments.get("umask"), 8) if "umask" in arguments else settings.globals.umask
+        return int(arguments.get("umask"), 8) & 0o777 if "umask" in arguments else None
     except ValueError:
-        print(f"hakeepd: umask {arguments.get('umask')} is not octal, ignored", file=sys.stderr)
-        return settings.globals.umask
+        log(4, f"umask {arguments.get('umask')} is not octal, ignored")
+        return None
 
 
-def _options(arguments: Arguments, settings: Settings) -> Options:
+def _options(arguments: Arguments, settings: Settings, umask: int | None) -> Options:
+    from hakeep.options import Options
     from hakeep.report.protocol import socket_path
-    from hakeep.supervisor import Options
 
     instance = settings.globals.instance
     suffix = f"_{instance}" if instance else ""
@@ -378,6 +388,7 @@ def _options(arguments: Arguments, settings: Settings) -> Options:
         dump_stem="keepalived" if compat else "hakeep",
         respawn="dont-respawn" not in arguments,
         keep_addresses="dont-release-vrrp" in arguments,
+        umask=umask,
         load=lambda: _usable(arguments)[:2],
     )
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -49,6 +50,9 @@ GRACE = 2.0
 
 #: Largest datagram. Linux allows about 200 KiB on such a socket; command lines are shorter.
 LARGEST = 1 << 18
+
+#: How many files a script may open before it asks for more: FD_SETSIZE, and the kernel's own default.
+USUAL_FILES = 1024
 
 #: From <sys/prctl.h>.
 PR_SET_PDEATHSIG = 1
@@ -218,9 +222,18 @@ def calm_down() -> None:
         pass  # not root: then nothing was raised
 
 
+def usual_files() -> None:
+    """For scripts: no more open files than usual. The daemon wants many, but select(2) knows no more than 1024, and
+    some programs begin by closing all that they might have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft > USUAL_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (USUAL_FILES, hard))
+
+
 def main(descriptor: int) -> None:
     """Be the launcher, on the socket with this file descriptor."""
     os.set_inheritable(descriptor, False)
     calm_down()
+    usual_files()
     with socket.socket(fileno=descriptor) as channel:
         Launcher(channel).serve()

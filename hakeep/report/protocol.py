@@ -12,6 +12,9 @@ One JSON object a line, in both directions, over a Unix stream socket that only 
     {"hakeep":1,"do":"record"}
     {"hakeep":1,"ok":true,"paths":["/run/hakeep/record-..."]}
 
+    {"hakeep":1,"do":"reload"}
+    {"hakeep":1,"ok":true,"outcome":"taken","said":[[6,"Changed: ..."]]}
+
 After ``watch`` the server sends a status reply at once, and another after each change, until one side closes.
 
 Everything here is pure: bytes in, values out. `Inbox` is the server's ear for one connection. It never holds more than
@@ -23,6 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from hakeep.report.duration import LONGEST
@@ -93,7 +97,14 @@ class Resume:
     routers: tuple[str, ...] = ()
 
 
-Request = Status | Watch | Record | Standby | Resume
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Read the configuration anew. The answer comes when it is known what became of it."""
+
+    DO: ClassVar[str] = "reload"
+
+
+Request = Status | Watch | Record | Standby | Resume | Reload
 
 
 def encode_request(request: Request) -> bytes:
@@ -116,6 +127,8 @@ def decode_request(line: bytes) -> Request:
             return Watch()
         case "record":
             return Record()
+        case "reload":
+            return Reload()
         case "standby":
             alone = fields.get("even_if_alone", False)
             if not isinstance(alone, bool):
@@ -161,6 +174,39 @@ def encode_error(sentence: str) -> bytes:
 def encode_status(snapshot: DaemonSnapshot) -> bytes:
     """The reply to `Status`, and each line after `Watch`."""
     return encode_ok(status=to_document(snapshot))
+
+
+class Outcome(StrEnum):
+    """What became of a reload."""
+
+    TAKEN = "taken"  # the worker runs with it
+    UNCHANGED = "unchanged"  # it says what the one in force says
+    REFUSED = "refused"  # it cannot be used: the one in force stays
+    GIVEN_UP = "given up"  # the worker died taking it over: the one before is in force again
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The answer to `Reload`: the outcome, and what was said on the way, each with its syslog level."""
+
+    outcome: Outcome
+    said: tuple[tuple[int, str], ...] = ()
+
+
+def encode_reloaded(reloaded: Reloaded) -> bytes:
+    """The reply to `Reload`."""
+    return encode_ok(outcome=reloaded.outcome.value, said=[list(each) for each in reloaded.said])
+
+
+def decode_reloaded(line: bytes) -> Reloaded:
+    """What a reply to `Reload` says. Raises Refused or ProtocolError."""
+    fields = decode_reply(line)
+    try:
+        outcome = Outcome(str(fields.get("outcome")))
+        said = tuple((int(level), str(text)) for level, text in fields.get("said", ()))
+    except (TypeError, ValueError):
+        raise ProtocolError("the reply does not say what became of the reload") from None
+    return Reloaded(outcome, said)
 
 
 def decode_reply(line: bytes) -> dict[str, Any]:

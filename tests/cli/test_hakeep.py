@@ -307,52 +307,6 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str
     assert f"usage: hakeep {command}" in capsys.readouterr().out
 
 
-# ----------------------------------------------------------------------------------------------------------- check
-
-GOOD = """\
-vrrp_instance VI_1 {
-    interface lo
-    virtual_router_id 51
-    priority 100
-    virtual_ipaddress {
-        192.0.2.1/24
-    }
-}
-"""
-
-
-def test_check_finds_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = tmp_path / "good.conf", tmp_path / "bad.conf"
-    good.write_text(GOOD)
-    bad.write_text(GOOD.replace("51", "256"))
-    assert tool.main(["check", str(good)]) == 0
-    assert capsys.readouterr().out == f"{good}: no problems found\n"
-    assert tool.main(["check", str(bad), str(good)]) == 1
-    out = capsys.readouterr().out
-    assert "virtual_router_id 256\n" in out
-    assert "^^^" in out
-    assert f"{bad}: 1 error\n{good}: no problems found\n" in out
-    assert "\x1b" not in out
-
-
-def test_check_for_editors_and_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bad = tmp_path / "bad.conf"
-    bad.write_text(GOOD.replace("51", "256"))
-    assert tool.main(["check", "--concise", str(bad)]) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"{bad}:3:23: error: ")
-    assert tool.main(["check", "--json", str(bad)]) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert (json.loads(line)["line"], json.loads(line)["severity"]) == (3, "error")
-    assert tool.main(["check", "--color", "always", str(bad)]) == 1
-    assert "\x1b[" in capsys.readouterr().out
-
-
-def test_check_of_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool.main(["check", str(tmp_path / "none.conf")]) == 1
-    assert "does not exist" in capsys.readouterr().out
-
-
 # ----------------------------------------------------------------------------------------------------------- watch
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from hakeep.cli import hakeepd
 from hakeep.cli.hakeepd import OPTIONS, UsageError, main, parse, usage
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -86,3 +93,44 @@ def test_no_option_twice() -> None:
     shorts = [option.short for option in OPTIONS if option.short]
     assert len(shorts) == len(set(shorts))
     assert len({option.long for option in OPTIONS}) == len(OPTIONS)
+
+
+# --- why it does not start
+
+
+def run(tmp_path: Path, *words: str) -> str:
+    """What a daemon that does not start has written into a shell's >file."""
+    path = tmp_path / "out"
+    with path.open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "hakeep.cli.hakeepd", "-n", "-G", "-f", str(tmp_path / "nosuch.conf"), *words],
+            stdout=out, stderr=out, cwd=ROOT, timeout=30,
+        )
+        assert done.returncode not in (0, 1)
+        out.write("the shell goes on\n")
+    return path.read_text()
+
+
+@pytest.mark.parametrize("console", [True, False])
+def test_why_it_does_not_start_is_said_once_and_nothing_is_written_over(tmp_path: Path, console: bool) -> None:
+    text = run(tmp_path, *(["-l"] if console else []), "-u", "rubbish", "word")
+    lines = text.splitlines()
+    assert lines[0] == "Unexpected argument(s): word"
+    reasons = [line for line in lines if "not starting" in line or "not permitted" in line]
+    assert len(reasons) == 1
+    assert reasons[0].startswith("hakeepd: ") is not console, "the log has stamps"
+    assert any("umask rubbish is not octal" in line for line in lines) is console
+    assert "\0" not in text and all(len(line) > 10 for line in lines)
+
+
+def test_open_files_are_many_and_not_millions(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = (1024, resource.RLIM_INFINITY)
+    said: list[tuple[int, int]] = []
+    monkeypatch.setattr(hakeepd.resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(hakeepd.resource, "setrlimit", lambda _, pair: said.append(pair))
+    hakeepd._raise_file_limit()
+    limits = (1024, 4096)
+    hakeepd._raise_file_limit()
+    limits = (200_000, 300_000)
+    hakeepd._raise_file_limit()
+    assert said == [(65_536, resource.RLIM_INFINITY), (4096, 4096)]

@@ -26,7 +26,8 @@ def test_what_the_daemon_relies_on() -> None:
     assert unit["Type"] == "notify"
     assert unit["ExecReload"].endswith("kill -HUP $MAINPID")
     assert "--dont-fork" in unit["ExecStart"]
-    assert unit["KillMode"] == "mixed"
+    assert unit["KillMode"] == "control-group", "workers that have lost their supervisor get time to hand over"
+    assert int(unit["LimitNOFILE"]) >= 4 * 1000, "two sockets of each of a thousand instances, in two processes"
     assert unit["RuntimeDirectory"] == "hakeep"
     assert "WatchdogSec" in unit
     assert set(unit["CapabilityBoundingSet"].split()) == {

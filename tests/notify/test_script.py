@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import signal
 import stat
 import subprocess
@@ -81,7 +82,8 @@ async def test_the_surroundings_of_a_script(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("KEPT", "yes")
     out = tmp_path / "out"
-    script = f"exec > {out}; env; echo PGID $(cut -d ' ' -f 5 /proc/$$/stat) $$; ls -l /proc/$$/fd; grep Sig /proc/self/status"
+    script = f"exec > {out}; env; echo PGID $(cut -d ' ' -f 5 /proc/$$/stat) $$; ls -l /proc/$$/fd"
+    script += "; grep Sig /proc/self/status"
     async with running() as (runner, _):
         assert await runner.execute(shell(script)) == 0
     text = out.read_text()
@@ -310,3 +312,16 @@ async def test_files_of_scripts_follow_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(previous)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+@pytest.mark.trio
+async def test_a_script_may_open_as_many_files_as_usual(tmp_path: Path) -> None:
+    """Whatever the daemon may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    try:
+        async with running() as (runner, _):
+            assert await runner.execute(shell(f"ulimit -n > {tmp_path}/files")) == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (tmp_path / "files").read_text() == "1024\n"

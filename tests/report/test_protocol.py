@@ -10,19 +10,24 @@ from hakeep.report.protocol import (
     LONGEST_LINE,
     Inbox,
     Malformed,
+    Outcome,
     ProtocolError,
     Record,
     Refused,
+    Reload,
+    Reloaded,
     Request,
     Resume,
     Standby,
     Status,
     Watch,
+    decode_reloaded,
     decode_reply,
     decode_request,
     decode_status,
     encode_error,
     encode_ok,
+    encode_reloaded,
     encode_request,
     encode_status,
     socket_path,
@@ -31,7 +36,7 @@ from hakeep.report.snapshot import DaemonSnapshot
 
 names = st.lists(st.text(min_size=1), max_size=4).map(tuple)
 requests = st.one_of(
-    st.sampled_from([Status(), Watch(), Record()]),
+    st.sampled_from([Status(), Watch(), Record(), Reload()]),
     st.builds(Standby, names, st.none() | st.floats(0.001, 1e8), st.booleans()),
     st.builds(Resume, names),
 )
@@ -52,6 +57,7 @@ def test_a_request_survives_the_journey(request: Request) -> None:
         (Status(), {"do": "status"}),
         (Watch(), {"do": "watch"}),
         (Record(), {"do": "record"}),
+        (Reload(), {"do": "reload"}),
         (Standby(("VI_1",), 600), {"do": "standby", "routers": ["VI_1"], "for": 600, "even_if_alone": False}),
         (Standby(even_if_alone=True), {"do": "standby", "all": True, "for": None, "even_if_alone": True}),
         (Resume(("a", "b")), {"do": "resume", "routers": ["a", "b"]}),
@@ -174,3 +180,15 @@ def test_the_longest_line_is_heard() -> None:
 def test_where_it_listens() -> None:
     assert socket_path() == "/run/hakeep/control.sock"
     assert socket_path("blue") == "/run/hakeep/control_blue.sock"
+
+
+@given(st.builds(Reloaded, st.sampled_from(Outcome), st.lists(st.tuples(st.integers(0, 7), st.text())).map(tuple)))
+def test_what_became_of_a_reload_survives_the_journey(reloaded: Reloaded) -> None:
+    assert decode_reloaded(encode_reloaded(reloaded)) == reloaded
+
+
+@pytest.mark.parametrize("fields", [{}, {"outcome": "fine"}, {"outcome": "taken", "said": [3]},
+                                    {"outcome": "taken", "said": [["x", "y"]]}, {"outcome": "taken", "said": 3}])
+def test_a_reply_that_does_not_say_it_is_no_reply(fields: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError):
+        decode_reloaded(encode_ok(**fields))

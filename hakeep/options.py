@@ -1,0 +1,29 @@
+"""What the command line says, as far as the supervisor and its parts need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hakeep.config.settled import Settings
+
+#: What came of reading the configuration: settings to run with (None = none), and lines to log with their levels.
+Reading = tuple[Settings | None, list[tuple[int, str]]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """`load` reads the configuration. `umask` None leaves it to the configuration."""
+
+    config: str
+    run_directory: Path
+    pid_file: Path
+    vrrp_pid_file: Path
+    control: Path
+    dump_directory: Path
+    dump_stem: str
+    respawn: bool = True
+    keep_addresses: bool = False
+    umask: int | None = None
+    load: Callable[[], Reading] = field(default=lambda: (None, []))

@@ -1,0 +1,231 @@
+"""What the user asks of the daemon: status, dumps, standby, recordings, reloads.
+
+Answers come from the last snapshot that the worker sent; it is asked for a fresh one first, and not waited for longer
+than a person would notice.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hakeep import __version__
+from hakeep.config.settled import Settings
+from hakeep.control import Connection, ControlSocket
+from hakeep.errands import Errands
+from hakeep.in_force import InForce
+from hakeep.options import Options
+from hakeep.report import protocol
+from hakeep.report.snapshot import DaemonSnapshot, RouterSnapshot, SnapshotError, from_document
+from hakeep.standby import Orders
+from hakeep.succession import Succession
+from hakeep.vrrp.messages import Commanded
+from hakeep.worker import WARNING, Log, SharedPage
+
+#: How long a status request waits for the worker's fresh word, in seconds.
+FRESH = 0.5
+
+#: How long a record request waits for the worker, which encodes ten thousand events; the tool waits a little longer.
+RECORDING = 2.5
+
+#: Age of a heartbeat, in seconds, above which a snapshot is called stale.
+STALE = 2.0
+
+
+class Requests:
+    """Serves the control socket. `succession` is set by the supervisor once there is one."""
+
+    succession: Succession
+
+    def __init__(
+        self, options: Options, in_force: InForce, control: ControlSocket, page: SharedPage, errands: Errands, log: Log,
+        *, watch: Callable[[int, Callable[[], None]], None], unwatch: Callable[[int], None], signals: tuple[int, ...],
+    ) -> None:
+        self._options = options
+        self._in_force = in_force
+        self._control = control
+        self._page = page
+        self._errands = errands
+        self._log = log
+        self._watch, self._unwatch = watch, unwatch
+        self._signals = signals
+        self._instance = in_force.facts.globals.instance
+        self._routers: tuple[RouterSnapshot, ...] = ()
+        self._events_kept = 0
+        self._waiting: list[tuple[float, Connection]] = []
+        self._recording: list[tuple[float, Connection]] = []
+        self._dumps: list[str] = []
+        self._started = time.time()
+        name = f"standby_{self._instance}.json" if self._instance else "standby.json"
+        self._orders = Orders(options.run_directory / name)
+
+    def open(self) -> None:
+        """Begin to serve."""
+        self._watch(self._control.sock.fileno(), self._accept)
+
+    @property
+    def wake_at(self) -> float:
+        """When to turn at the latest."""
+        until = min((at for at, _ in (*self._waiting, *self._recording)), default=float("inf"))
+        if any(connection.out for connection in self._control.connections.values()):
+            until = min(until, time.monotonic() + 0.05)
+        return until
+
+    def turn(self, now: float) -> None:
+        """Answer those who have waited long enough, send on what was not taken yet, forget who has gone."""
+        for at, connection in [pair for pair in self._waiting if pair[0] <= now]:
+            self._waiting.remove((at, connection))
+            connection.send(protocol.encode_status(self.snapshot()))
+        for at, connection in [pair for pair in self._recording if pair[0] <= now]:
+            self._recording.remove((at, connection))
+            connection.send(protocol.encode_error("the vrrp worker is still writing its recording; see the log"))
+        for connection in self._control.connections.values():
+            connection.flush()
+        self._control.bury(self._unwatch)
+
+    # ------------------------------------------------------------------------------------------------- the worker
+
+    def hear(self, body: dict[str, Any]) -> None:
+        """What the worker says that is meant for users."""
+        match body.get("do"):
+            case "snapshot":
+                self._events_kept = int(body.get("recorder", 0))
+                self._take_snapshot(body.get("routers", []))
+            case "recorded":
+                self._recorded(str(body.get("path", "")))
+
+    def _take_snapshot(self, documents: list[Any]) -> None:
+        with suppress(SnapshotError):
+            self._routers = tuple(from_document(document, RouterSnapshot) for document in documents)
+        asked, self._waiting = self._waiting, []
+        for _, connection in asked:
+            connection.send(protocol.encode_status(self.snapshot()))
+        for connection in self._control.connections.values():
+            if connection.watching:
+                connection.send(protocol.encode_status(self.snapshot()))
+        for kind in self._dumps:
+            self._dump(kind)
+        self._dumps.clear()
+
+    def snapshot(self) -> DaemonSnapshot:
+        """The daemon as it was last heard of."""
+        worker = self.succession.worker
+        age = time.monotonic() - self._page.heartbeat
+        stale = ""
+        if worker is None:
+            stale = "the vrrp worker is dead"
+        elif worker.started and age > STALE:
+            stale = f"the vrrp worker has not moved for {age:.1f} s"
+        return DaemonSnapshot(
+            version=__version__, pid=os.getpid(), workers={"vrrp": worker.pid} if worker else {},
+            started=self._started, config=self._options.config, instance=self._instance, routers=self._routers,
+            recorder=self._events_kept, restarts=self.succession.restarts, stale=stale,
+        )
+
+    def _recorded(self, path: str) -> None:
+        answer = protocol.encode_ok(paths=[path]) if path else protocol.encode_error("the recording cannot be written")
+        asked, self._recording = self._recording, []
+        for _, connection in asked:
+            connection.send(answer)
+
+    # ------------------------------------------------------------------------------------------------- dumps
+
+    def ask_dump(self, kind: str) -> None:
+        """Write a dump as soon as the worker has sent a snapshot for it: data, stats, json or stats_clear."""
+        self._dumps.append(kind)
+        if not self.succession.order({"do": "snapshot"}):
+            self._dumps.clear()
+        if kind == "stats_clear":
+            self.succession.order({"do": "clear"})
+
+    def _dump(self, kind: str) -> None:
+        self._errands.send("writing a dump", lambda: self._write_dump(kind), lambda _: None, self._signals)
+
+    def _write_dump(self, kind: str) -> bytes:
+        """In a child: write a dump file, whole or not at all."""
+        from hakeep.report import dumps
+
+        settings: Settings = pickle.loads(self._in_force.blob)
+        what = "stats" if kind == "stats_clear" else kind
+        folder, stem = str(self._options.dump_directory), self._options.dump_stem
+        path = Path(dumps.dump_path(what, settings.globals, folder, stem))
+        render = {"data": dumps.render_data, "stats": dumps.render_stats, "json": dumps.render_json}[what]
+        text = render(settings, self._routers)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with os.fdopen(fd, "w", errors="surrogateescape") as file:
+            file.write(text)
+        fresh.rename(path)
+        return b""
+
+    # ------------------------------------------------------------------------------------------------- control
+
+    def _accept(self) -> None:
+        connection = self._control.accept()
+        if connection is not None:
+            self._watch(connection.fileno(), lambda: self._serve(connection))
+
+    def _serve(self, connection: Connection) -> None:
+        connection.flush()
+        for request in connection.receive():
+            self._obey(connection, request)
+
+    def _obey(self, connection: Connection, request: protocol.Request) -> None:
+        if isinstance(request, protocol.Status | protocol.Watch):
+            connection.watching = isinstance(request, protocol.Watch)
+            if self.succession.order({"do": "snapshot"}):
+                self._waiting.append((time.monotonic() + FRESH, connection))
+            else:
+                connection.send(protocol.encode_status(self.snapshot()))
+        elif isinstance(request, protocol.Standby | protocol.Resume):
+            connection.send(self._standby(request))
+        elif isinstance(request, protocol.Reload):
+            self._reload(connection)
+        elif self.succession.order({"do": "record"}):
+            self._recording.append((time.monotonic() + RECORDING, connection))
+        else:
+            connection.send(protocol.encode_error("the vrrp worker is dead; it left its recording if it could"))
+
+    def _reload(self, connection: Connection) -> None:
+        if self.succession.stopping:
+            connection.send(protocol.encode_error("the daemon is stopping"))
+        else:
+            self._in_force.reload(lambda reloaded: connection.send(protocol.encode_reloaded(reloaded)))
+
+    # ------------------------------------------------------------------------------------------------- standby
+
+    def _standby(self, request: protocol.Standby | protocol.Resume) -> bytes:
+        known = self._in_force.facts.names
+        unknown = [name for name in request.routers if name not in known]
+        if unknown:
+            return protocol.encode_error(f"there is no vrrp_instance {unknown[0]}")
+        if self.succession.worker is None:
+            return protocol.encode_error("the vrrp worker is dead")
+        names = list(request.routers) or known
+        if isinstance(request, protocol.Resume):
+            self._orders.drop(names)
+            self.succession.order({"do": "resume", "routers": names})
+        else:
+            order = self._orders.put(names, request.seconds, request.even_if_alone)
+            self.succession.order({
+                "do": "standby", "routers": names, "seconds": order.seconds, "even_if_alone": order.even_if_alone,
+            })
+        try:
+            self._orders.save()
+        except OSError as error:
+            self._log(WARNING, f"standby will not outlive a restart: {error}")
+        return protocol.encode_ok()
+
+    def standby_orders(self) -> dict[str, Commanded]:
+        """For a new worker: who is in standby from its start."""
+        orders = {}
+        for name, order in self._orders.current():
+            until = float("inf") if order.seconds is None else time.monotonic() + order.seconds
+            orders[name] = Commanded("standby", (name,), until, order.even_if_alone)
+        return orders
