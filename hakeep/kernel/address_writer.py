@@ -1,8 +1,8 @@
 """The kernel lane's hands: makes address changes, a chunk at a time.
 
 One call that adds a thousand addresses keeps the kernel, and with it the whole process, busy for 11 milliseconds, one
-that adds five thousand for 270, and meanwhile no advert goes out. So changes leave in chunks of at most 64 messages
-that should take about a millisecond, and between two of them the owner of this object may do whatever is due. It
+that adds five thousand for 270, and meanwhile no advert goes out. So changes leave in chunks of at most 128 messages
+that should take about two milliseconds, and between two of them the owner of this object may do whatever is due. It
 does not wait for anything by itself::
 
     while not writer.idle:
@@ -30,8 +30,8 @@ from hakeep.objects.rtnl import Address, AddressKey, serves
 AddressChange = Change[AddressKey, Address]
 
 #: Most messages in one chunk, and the time in seconds that a chunk should keep the process busy.
-CHUNK = 64
-CHUNK_TIME = 0.001
+CHUNK = 128
+CHUNK_TIME = 0.002
 _SMALLEST_CHUNK = 32  # below that, turning costs more than it helps
 
 #: Errors that mean: it is so already. For a deletion, and for an addition.
@@ -86,7 +86,8 @@ class AddressWriter:
         self._index_of = index_of
         self._own_removals = Counter[bytes]() if own_removals is None else own_removals
         self._queue: deque[AddressChange] = deque()
-        self._sent: dict[int, _Sent] = {}
+        self._sent: list[_Sent] = []  # what is not answered yet, and the sequence number of the first of it
+        self._first = 0
         self._decided: list[tuple[AddressChange, int]] = []
         self._chunk = CHUNK
 
@@ -139,7 +140,7 @@ class AddressWriter:
         except OSError:
             self._queue.extendleft(reversed(taken))
             raise
-        self._sent = dict(zip(sequence, sent, strict=True))
+        self._sent, self._first = sent, sequence.start
         self._own_removals.update(item.removes for item in sent if item.removes)
         self._adapt(monotonic() - started, len(messages))
         return len(messages)
@@ -182,10 +183,11 @@ class AddressWriter:
         for item in incoming:
             if isinstance(item, Overrun):
                 self._send_again()
-            elif isinstance(item, Ack) and item.seq in self._sent:
-                while (seq := next(iter(self._sent))) != item.seq:
-                    self._settle(self._sent.pop(seq), 0, tally)  # silence is consent
-                self._settle(self._sent.pop(seq), item.errno, tally)
+            elif isinstance(item, Ack) and 0 <= (position := item.seq - self._first) < len(self._sent):
+                for sent in self._sent[:position]:
+                    self._settle(sent, 0, tally)  # silence is consent
+                self._settle(self._sent[position], item.errno, tally)
+                self._sent, self._first = self._sent[position + 1 :], item.seq + 1
         return Outcome(tuple(tally.added), tuple(tally.removed), tuple(tally.refused))
 
     def _settle(self, sent: _Sent, number: int, tally: _Tally) -> None:
@@ -204,8 +206,8 @@ class AddressWriter:
 
     def _send_again(self) -> None:
         """Every request may be repeated: what was done already answers EEXIST or EADDRNOTAVAIL."""
-        self._queue.extendleft(reversed([sent.change for sent in self._sent.values() if sent.is_last]))
-        for sent in self._sent.values():
+        self._queue.extendleft(reversed([sent.change for sent in self._sent if sent.is_last]))
+        for sent in self._sent:
             self._expect_no_removal(sent)
         self._sent.clear()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import groupby
 
 from hakeep.config.settled import VirtualAddress
 from hakeep.kernel import sysctl
@@ -21,28 +22,37 @@ _FRAMES_MAX = 20000
 
 
 class Announcements:
-    """Sends and hears. `watch(fd, reader)` and `unwatch(fd)` tell the loop of ears, `tell` is given what they hear."""
+    """Sends and hears. `watch(fd, reader)` and `unwatch(fd)` tell the loop of ears, `tell` is given what they hear.
+
+    `inherited` is the `mouth` of a worker that died.
+    """
 
     def __init__(
         self,
         watch: Callable[[int, Callable[[], None]], None],
         unwatch: Callable[[int], None],
         tell: Callable[[Heard], None],
+        inherited: int | None = None,
     ) -> None:
         self._watch = watch
         self._unwatch = unwatch
         self._tell = tell
-        self._sender = FrameSender()
-        self._frames: dict[tuple[AddressKey, bytes], bytes] = {}
+        self._sender = FrameSender(inherited)
+        self._frames: dict[bytes, dict[AddressKey, bytes]] = {}  # by MAC
         self._ears: dict[str, tuple[AnnouncementListener, set[str]]] = {}
+
+    @property
+    def mouth(self) -> int:
+        """The descriptor of the socket that sends."""
+        return self._sender.fileno()
 
     def send(self, addresses: Iterable[VirtualAddress], links: Mapping[str, Link]) -> int:
         """Announce each of these once, now, where its link speaks ARP. Returns how many the kernel refused."""
-        frames = []
-        for virtual in addresses:
-            link = links.get(virtual.address.interface)
+        frames: list[tuple[int, bytes]] = []
+        for interface, those in groupby(addresses, key=_interface):
+            link = links.get(interface)
             if link is not None and link.arp and not link.loopback:
-                frames.append((link.index, self._frame(virtual, link.mac)))
+                frames += [(link.index, self._frame(virtual, link.mac)) for virtual in those]
         return len(self._sender.send_many(frames))
 
     def prepare(self, addresses: Iterable[VirtualAddress], links: Mapping[str, Link]) -> None:
@@ -52,22 +62,25 @@ class Announcements:
             if link is not None:
                 self._frame(virtual, link.mac)
 
-    def forget(self) -> None:
-        """A link has changed: make frames anew."""
-        self._frames.clear()
+    def forget(self, interface: str) -> None:
+        """This link is gone, or has another MAC: nobody needs its frames any more."""
+        self._frames = {
+            mac: {key: frame for key, frame in known.items() if key[0] != interface}
+            for mac, known in self._frames.items()
+        }
 
     def _frame(self, virtual: VirtualAddress, mac: bytes) -> bytes:
         address = virtual.address
-        key = (address.key, mac)
-        frame = self._frames.get(key)
+        known = self._frames.setdefault(mac, {})
+        frame = known.get(address.key)
         if frame is None:
             if address.ip.version == 4:
                 frame = arp.gratuitous(mac, address.ip.packed)
             else:
                 frame = ndp.unsolicited(mac, address.ip.packed, forwards(address.interface))
-            if len(self._frames) >= _FRAMES_MAX:
-                self._frames.clear()
-            self._frames[key] = frame
+            if len(known) >= _FRAMES_MAX:
+                known.clear()
+            known[address.key] = frame
         return frame
 
     def listen(self, router: str, interfaces: Iterable[str]) -> None:
@@ -98,6 +111,10 @@ class Announcements:
             ip = announced(frame)
             if ip is not None:
                 self._tell(Heard(interface, ip, mac))
+
+
+def _interface(virtual: VirtualAddress) -> str:
+    return virtual.address.interface
 
 
 def announced(frame: bytes) -> bytes | None:

@@ -10,19 +10,24 @@ from collections.abc import Callable
 
 import trio
 
-from hakeep.kernel.nft import Nft, NftError
+from hakeep.kernel.nft import Nft, NftError, reason
 from hakeep.objects.filter import Filter, to_script
 
 #: Seconds between attempts when nftables refuses.
 RETRY = 5.0
 
+#: What is not guaranteed without a part of the filter.
+_FENCE = "a daemon that hangs answers for its addresses until their leases end"
+_NO_ACCEPT = "hosts reach this one at the addresses of no_accept instances"
+_REPORTS = "IGMP and MLD reports of VMACs may lead switches to a BACKUP"
+
 
 class FilterLane:
     """Call `want` with what nftables should hold, `lost` when somebody else changed it, and keep `run` running.
 
-    `log(level, text)` is told of refusals; `done(declared)` is called after each transaction (or its refusal, see
-    `error`), with True when the tables were made anew: then the fence does not yet know that we are alive, and an
-    advert is due at once.
+    `log(level, text)` is told of refusals, whose reason is in `error` ("" = none). `done(declared)` is called after
+    each transaction, and after its refusal, with True when the tables were made anew: then the fence does not yet know
+    that we are alive, and an advert is due at once.
     """
 
     def __init__(self, log: Callable[[int, str], None], done: Callable[[bool], None]) -> None:
@@ -34,11 +39,17 @@ class FilterLane:
         self._wanted: Filter | None = None
         self._news = trio.Event()
         self._closing = False
+        self._busy = False
 
     @property
     def idle(self) -> bool:
         """True when nftables holds what is wanted."""
         return self._have == self._wanted
+
+    @property
+    def busy(self) -> bool:
+        """True while a transaction runs: what is wanted meanwhile need not be known before its end."""
+        return self._busy
 
     def want(self, wanted: Filter) -> None:
         """From now on nftables should hold this."""
@@ -71,18 +82,37 @@ class FilterLane:
     async def _apply(self, wanted: Filter) -> bool:
         have, self._have = self._have, None
         script = to_script(have, wanted)
+        self._busy = True
         try:
             await trio.to_thread.run_sync(self.nft.run, script)
         except NftError as error:
             if self._closing:
                 return False
-            text = str(error)
-            if text != self.error:
-                self._log(3, f"nftables refuses the fence: {text}")
-                self.error = text
+            why = reason(error)
+            if why != self.error:
+                self._log(3, f"nftables refuses {refused(wanted)} ({why})")
+                self.error = why
                 self._done(False)
             return False
+        finally:
+            self._busy = False
         self.error = ""
         self._have = wanted
         self._done(have is None)
         return True
+
+
+def refused(wanted: Filter) -> str:
+    """What of ours is missing when nftables refuses this filter (it takes all of it or nothing), and what that means:
+    a clause for the log."""
+    parts = [
+        (name, meaning)
+        for name, meaning, missing in (
+            ("the fence", _FENCE, wanted.fence.routers),
+            ("no_accept", _NO_ACCEPT, wanted.no_accept),
+            ("the rules for reports of VMACs", _REPORTS, wanted.reports),
+        )
+        if missing
+    ]
+    names = " and ".join(", ".join(name for name, _ in parts).rsplit(", ", 1)) or "to delete our tables"
+    return ": ".join((names, "; ".join(meaning for _, meaning in parts))).removesuffix(": ")

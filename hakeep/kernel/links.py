@@ -104,7 +104,7 @@ class VirtualLinks:
         ours = self._made[vmac.name].ours
         borrowed = [*self._rp_filter(), *((f"ipv4/conf/{vmac.base}/{name}", value) for name, value in _ON_BASE)]
         own = [(f"ipv4/conf/{vmac.name}/{name}", value) for name, value in _ON_VMAC]
-        if _IPV6.exists():
+        if ours and _IPV6.exists():  # somebody else's may have IPv6 addresses, and would lose them for good
             own.append((f"ipv6/conf/{vmac.name}/addr_gen_mode", _ADDR_GEN_MODE_NONE))
             if not ipv6:
                 own.append((f"ipv6/conf/{vmac.name}/disable_ipv6", "1"))

@@ -53,7 +53,7 @@ HEADER = Struct("=IHHII")
 _ERRNO = Struct("=i")
 _ATTRIBUTE = Struct("=HH")
 _FLAGS = Struct("=H")
-_SEQUENCE = Struct("=I")
+_FLAGS_SEQUENCE = Struct("=HI")
 
 #: The kernel fills dump messages up to 32 KiB where the reader has room.
 _ROOM = 64 * 1024
@@ -153,11 +153,11 @@ class Netlink:
         if not batch:
             return sequence
         data = bytearray().join(batch)
-        at = 0
+        at, last = 0, sequence[-1]
+        mask = ~NLM_F_ACK if quiet else -1
         for seq, message in zip(sequence, batch, strict=True):
-            _SEQUENCE.pack_into(data, at + 8, seq)
-            if quiet and seq != sequence[-1]:
-                _FLAGS.pack_into(data, at + 6, _FLAGS.unpack_from(message, 6)[0] & ~NLM_F_ACK)
+            flags = _FLAGS.unpack_from(message, 6)[0]
+            _FLAGS_SEQUENCE.pack_into(data, at + 6, flags & mask if seq != last else flags, seq)
             at += len(message)
         self._socket.sendto(data, (0, 0))
         self._last_seq = sequence[-1] if sequence[-1] < 0x80000000 else 0  # 0 itself is what notifications have

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import socket
 import struct
 import threading
@@ -173,15 +174,41 @@ def probe(nft: Nft | None = None) -> Support:
     try:
         own.check(script)
     except NftError as error:
-        return Support(False, _first_line(str(error)))
+        return Support(False, _what_is_missing(own, error))
     finally:
         if nft is None:
             own.close()
     return Support(True)
 
 
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "unknown error")
+def _what_is_missing(nft: Nft, error: NftError) -> str:
+    """Why the fence was refused: by far the most kernels lack one thing, which their answer does not name."""
+    hooks = {}
+    for hook in ("ingress", "egress"):
+        try:
+            nft.check(_HOOKED.format(hook=hook))
+            hooks[hook] = True
+        except NftError:
+            hooks[hook] = False
+    if hooks == {"ingress": True, "egress": False}:
+        return f"it needs a kernel >= 5.16 with netdev egress, and nftables >= 1.0.1 ({reason(error)})"
+    return reason(error)
+
+
+_HOOKED = """\
+table netdev hakeep_probe {{
+	chain probe {{ type filter hook {hook} device "lo" priority 0; }}
+}}
+"""
+
+
+def reason(error: NftError) -> str:
+    """The reason of a refusal in one line: nft adds the place in the script, and the script."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "unknown error")
+    return _PREAMBLE.sub("", first)
+
+
+_PREAMBLE = re.compile(r"^.*?\bError: (Could not process rule: )?")
 
 
 # ----------------------------------------------------------------------------------------------------------- monitor

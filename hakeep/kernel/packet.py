@@ -67,12 +67,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FrameSender:
-    """One packet socket that sends on every interface of its namespace and receives nothing."""
+    """One packet socket that sends on every interface of its namespace and receives nothing.
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(
-            socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0
-        )
+    `inherited` is the descriptor of such a socket, to be used instead of a new one.
+    """
+
+    def __init__(self, inherited: int | None = None) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self._socket = socket.socket(socket.AF_PACKET, kind, 0, inherited)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._messages = (_Message * _BATCH)()
         self._addresses = (_Address * _BATCH)()
@@ -84,6 +86,10 @@ class FrameSender:
             header = message.header
             header.name, header.name_length = ctypes.pointer(address), ctypes.sizeof(address)
             header.pieces, header.piece_count = ctypes.pointer(piece), 1
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Close the socket."""

@@ -36,7 +36,7 @@ from hakeep.kernel.netlink import (
     Netlink,
     Part,
 )
-from hakeep.objects.rtnl import IFA_F_DEPRECATED, Address, IPAddress, Ipvlan, Link, Macvlan
+from hakeep.objects.rtnl import IFA_F_DEPRECATED, Address, AddressKey, IPAddress, Ipvlan, Link, Macvlan
 
 # Message types, from <linux/rtnetlink.h>.
 RTM_NEWLINK = 16
@@ -65,6 +65,10 @@ _IPVLAN_MODE_L2 = 0
 _IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
 
 
+#: So many messages are kept ready; a message takes some 100 bytes.
+_READY_MAX = 4000
+_NOTHING: tuple[None, int, bytes] = (None, 0, b"")
+
 #: Stand for an address in a template. Nobody can configure them: 0.0.0.0/8 and an IPv6 multicast address.
 _STAND_IN: dict[int, IPAddress] = {4: IPv4Address("0.193.86.211"), 6: IPv6Address("ff02::c156:d3a9:77b1:4e2d")}
 
@@ -79,14 +83,15 @@ class Encoder:
 
     def __init__(self) -> None:
         self._templates: dict[tuple[object, ...], bytes] = {}
+        self._ready: dict[tuple[bool, AddressKey], tuple[Address, int, bytes]] = {}
 
     def add(self, address: Address, index: int) -> bytes:
         """RTM_NEWADDR: add it; EEXIST when it is there."""
-        return self._filled(_encode_add, address, index)
+        return self._remembered(False, _encode_add, address, index)
 
     def replace(self, address: Address, index: int) -> bytes:
         """RTM_NEWADDR with NLM_F_REPLACE: give it these lifetimes and this mark, or add it."""
-        return self._filled(_encode_replace, address, index)
+        return self._remembered(True, _encode_replace, address, index)
 
     def delete(self, address: Address, index: int) -> bytes:
         """RTM_DELADDR: take it away; EADDRNOTAVAIL when it is not there."""
@@ -95,6 +100,20 @@ class Encoder:
     def clear(self) -> None:
         """Forget everything: after a reload most of it will not be asked for again."""
         self._templates.clear()
+        self._ready.clear()
+
+    def _remembered(
+        self, replaces: bool, encode: Callable[[Address, int], bytes], address: Address, index: int
+    ) -> bytes:
+        """What was made of this very object before."""
+        key = replaces, address.key
+        known, at, message = self._ready.get(key, _NOTHING)
+        if known is not address or at != index:
+            message = self._filled(encode, address, index)
+            if len(self._ready) >= _READY_MAX:
+                self._ready.clear()
+            self._ready[key] = address, index, message
+        return message
 
     def _filled(self, encode: Callable[[Address, int], bytes], address: Address, index: int) -> bytes:
         stand_in = _STAND_IN[address.ip.version]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -49,19 +50,26 @@ class SysctlKeeper:
     """Writes settings and knows how they were.
 
     `file` is where saved values live across processes, an absolute path in a directory that only root can write;
-    what an earlier process left there is taken over. Raises OSError if that is a symbolic link or unreadable.
+    what an earlier process left there is taken over. Raises OSError if that is a symbolic link or unreadable. May be
+    called from several threads.
     """
 
     def __init__(self, file: Path | None = None) -> None:
         self._path = file
         self._borrowed = {} if file is None else _load(file)
+        self._turn = threading.Lock()
 
     def borrowed(self) -> list[str]:
         """The settings that are not as they were, in the order in which they were first written."""
-        return list(self._borrowed)
+        with self._turn:
+            return list(self._borrowed)
 
     def set(self, path: str, value: str) -> None:
         """Write a setting if it differs, saving it first. Raises OSError."""
+        with self._turn:
+            self._set(path, value)
+
+    def _set(self, path: str, value: str) -> None:
         now = read(path)
         known = self._borrowed.get(path)
         if known is not None and now != known.ours:  # changed by somebody, or the interface was made anew
@@ -77,6 +85,10 @@ class SysctlKeeper:
 
         A setting whose interface is gone needs nothing. Raises OSError for what can not be written.
         """
+        with self._turn:
+            return self._restore(paths)
+
+    def _restore(self, paths: Iterable[str] | None) -> list[str]:
         chosen = set(self._borrowed if paths is None else paths)
         foreign = []
         for path in [path for path in reversed(self._borrowed) if path in chosen]:

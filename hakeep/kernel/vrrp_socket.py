@@ -19,7 +19,7 @@ from ipaddress import IPv4Address
 from struct import Struct
 from time import CLOCK_REALTIME, clock_gettime, monotonic
 
-from hakeep.kernel import bpf
+from hakeep.kernel import bpf, mmsg
 from hakeep.kernel.netlink import set_rcvbuf
 from hakeep.objects.rtnl import IPAddress
 from hakeep.vrrp.messages import Received
@@ -42,10 +42,15 @@ _MREQ6 = Struct("=16si")
 _TIMESPEC = Struct("@ll")
 _INT = Struct("@i")
 _PKTINFO6 = Struct("=16sI")
-_LARGEST = 65535
+_SOCKADDR6 = Struct("=8x16s4x")
+#: More than any advert: 255 IPv6 addresses make 4088 bytes, and over IPv4 there are headers and a trailer besides.
+_ROOM = 4608
 _ANCILLARY_ROOM = (
     socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_INT.size) + socket.CMSG_SPACE(_PKTINFO6.size)
 )
+#: How ancillary data begin that hold the receive stamp, which the kernel puts first, and where that stands.
+_STAMPED = mmsg.CONTROL_HEADER.pack(socket.CMSG_LEN(_TIMESPEC.size), socket.SOL_SOCKET, SO_TIMESTAMPNS)
+_STAMP_AT = socket.CMSG_LEN(0)
 
 
 def open_receive(
@@ -173,28 +178,56 @@ def send(sock: socket.socket, destination: IPAddress, data: bytes) -> None:
     sock.sendto(data, flags, (str(destination), 0))
 
 
-def receive(sock: socket.socket, link: str) -> Received | None:
-    """The next advert, None when there is none. `link` is the interface's name for `Received`.
+class AdvertReader:
+    """Reads adverts from any number of receiving sockets, a burst at a time."""
 
-    `wall` is the kernel's receive stamp, `at` the same moment on the monotonic clock. Raises OSError (ENETDOWN when
-    the interface went down).
-    """
-    try:
-        data, ancillary, _, sender = sock.recvmsg(_LARGEST, _ANCILLARY_ROOM)
-    except BlockingIOError:
-        return None
-    now, wall_now = monotonic(), clock_gettime(CLOCK_REALTIME)
-    wall, hop_limit, destination = wall_now, -1, b""
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-            seconds, nanoseconds = _TIMESPEC.unpack(content)
+    def __init__(self) -> None:
+        self._ipv4 = mmsg.Reader(_ROOM, _ANCILLARY_ROOM)
+        self._ipv6 = mmsg.Reader(_ROOM, _ANCILLARY_ROOM, _SOCKADDR6.size)
+
+    def read(self, sock: socket.socket, link: str) -> list[Received]:
+        """The adverts that wait in `sock`, at most `mmsg.BURST`, in order. `link` is the interface's name for them.
+
+        `wall` is the kernel's receive stamp, `at` the same moment on the monotonic clock. What is longer than any
+        advert is cut off. Raises OSError (ENETDOWN when the interface went down).
+        """
+        ipv4 = sock.family == socket.AF_INET
+        burst = (self._ipv4 if ipv4 else self._ipv6).read(sock.fileno())
+        if burst is None:
+            return []
+        clocks = monotonic(), clock_gettime(CLOCK_REALTIME)
+        return _over_ipv4(burst, link, *clocks) if ipv4 else _over_ipv6(burst, link, *clocks)
+
+
+def _over_ipv4(burst: mmsg.Burst, link: str, now: float, wall_now: float) -> list[Received]:
+    """Every datagram begins with an IPv4 header, which the kernel has checked."""
+    received = []
+    ends = source = destination = b""
+    for data, control in zip(burst.data, burst.controls, strict=True):
+        if data[12:20] != ends:  # mostly they come from one router
+            ends, source, destination = data[12:20], data[12:16], data[16:20]
+        wall = wall_now
+        if control.startswith(_STAMPED):
+            seconds, nanoseconds = _TIMESPEC.unpack_from(control, _STAMP_AT)
             wall = seconds + nanoseconds / 1e9
-        elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_HOPLIMIT:
-            hop_limit = _INT.unpack(content)[0]
-        elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-            destination = _PKTINFO6.unpack(content)[0]
-    at = now - max(0.0, wall_now - wall)  # a clock that was set back makes no packet come from the future
-    if sock.family == socket.AF_INET6:
-        source = socket.inet_pton(socket.AF_INET6, sender[0])
-        return Received(link, data, source, destination, hop_limit, at, wall)
-    return Received(link, data, data[12:16], data[16:20], data[8], at, wall)
+        # A clock that was set back makes no packet come from the future.
+        at = now - (wall_now - wall) if wall < wall_now else now
+        received.append(Received(link, data, source, destination, data[8], at, wall))
+    return received
+
+
+def _over_ipv6(burst: mmsg.Burst, link: str, now: float, wall_now: float) -> list[Received]:
+    received = []
+    for data, control, name in zip(*burst, strict=True):
+        wall, hop_limit, destination = wall_now, -1, b""
+        for level, kind, content in mmsg.ancillary(control):
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(content)
+                wall = seconds + nanoseconds / 1e9
+            elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_HOPLIMIT:
+                hop_limit = _INT.unpack(content)[0]
+            elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+                destination = _PKTINFO6.unpack(content)[0]
+        at = now - max(0.0, wall_now - wall)
+        received.append(Received(link, data, _SOCKADDR6.unpack(name)[0], destination, hop_limit, at, wall))
+    return received

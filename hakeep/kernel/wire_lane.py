@@ -9,6 +9,7 @@ Receiving sockets can be inherited from a worker that died, so that no advert is
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class WireLane:
         self._watch = watch
         self._unwatch = unwatch
         self._inherited = dict(inherited or {})
+        self._reader = vrrp_socket.AdvertReader()
         self._senders: dict[tuple[object, ...], socket.socket] = {}
         self.ears: dict[str, Ear] = {}
         self.mouths: dict[str, Mouth] = {}
@@ -138,11 +140,13 @@ class WireLane:
                 sent += 1
             except OSError as error:
                 failed = error.errno or 5
+        if failed and not sent:
+            mouth.transmitter.take_back()
         return 0 if sent else failed
 
-    def receive(self, ear: Ear) -> Received | None:
-        """The next packet of this socket."""
-        return vrrp_socket.receive(ear.sock, ear.link)
+    def receive(self, ear: Ear) -> list[Received]:
+        """The next packets of this socket, a burst at most. Raises OSError."""
+        return self._reader.read(ear.sock, ear.link)
 
     def flood(self, bad: int, now: float) -> bool:
         """`bad` packets have been discarded so far: too many of late? True when a flood is noticed."""
@@ -173,6 +177,11 @@ class WireLane:
     def describe(self) -> dict[str, int]:
         """The receiving sockets by key, for the parent to keep."""
         return {ear.key: ear.sock.fileno() for ear in self.ears.values()}
+
+    def close_unused(self) -> None:
+        """Close what was inherited and nobody listens to now: it would keep us in groups, and fill up."""
+        while self._inherited:
+            os.close(self._inherited.popitem()[1])
 
     def _filter(self, ear: Ear) -> None:
         if self.all_vrids and not ear.tight:

@@ -170,9 +170,10 @@ def _changes(family: str, have: Filter | None, wanted: Filter) -> Iterator[str]:
     old = dict(_owners(have, family)) if have is not None else {}
     for key, owner in _owners(wanted, family):
         known = old.pop(key, None)
-        if known != owner:
-            gone.update(dict.fromkeys(_elements(known)))
-            new.update(dict.fromkeys(_elements(owner)))
+        if known is not owner and known != owner:
+            stays = isinstance(known, FencedRouter) and isinstance(owner, FencedRouter) and known.sender == owner.sender
+            gone.update(dict.fromkeys(_elements(known, sender=not stays)))
+            new.update(dict.fromkeys(_elements(owner, sender=not stays)))
             if isinstance(owner, FencedRouter) and owner.vips and not (isinstance(known, FencedRouter) and known.vips):
                 new[Element("alive", f"{owner.number} timeout {_milliseconds(owner)}")] = None
     for owner in old.values():
@@ -204,11 +205,14 @@ def _owners(filter: Filter, family: str) -> Iterator[tuple[object, Owner]]:
     yield from ((entry.vmac, entry) for entry in filter.reports if entry.ipv6 == (number == 6))
 
 
-def _elements(owner: Owner | None) -> Iterator[Element]:
-    """The elements that stay until they are deleted (a router's number in ``alive`` goes by itself)."""
+def _elements(owner: Owner | None, *, sender: bool = True) -> Iterator[Element]:
+    """The elements that stay until they are deleted (a router's number in ``alive`` goes by itself), with or without
+    that of a router's `sender`."""
     match owner:
         case FencedRouter():
-            yield from _fenced_elements(owner)
+            if sender:
+                yield from _sender_element(owner)
+            yield from _vip_elements(owner)
         case NoAccept(vips=vips):
             for device, ip in vips:
                 if ip.is_link_local and ip.version == 6:
@@ -221,10 +225,13 @@ def _elements(owner: Owner | None) -> Iterator[Element]:
                 yield Element("vmacs", f'"{vmac}"')
 
 
-def _fenced_elements(router: FencedRouter) -> Iterator[Element]:
+def _sender_element(router: FencedRouter) -> Iterator[Element]:
     if router.sender is not None:
         device, source, vrid = router.sender
         yield Element(f"senders{source.version}", f'"{device}" . {source} . {vrid}', f"goto sent_{router.number}")
+
+
+def _vip_elements(router: FencedRouter) -> Iterator[Element]:
     closed = f"goto vip_{router.number}"
     for device, ip in router.vips:
         yield Element(f"vips{ip.version}", f'"{device}" . {ip}', closed)

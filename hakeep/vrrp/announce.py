@@ -44,16 +44,18 @@ class Queue:
         self.waiting: dict[str, dict[AddressKey, Wish]] = {}
         self.free_at = 0.0
 
-    def ask(self, router: str, address: VirtualAddress, times: int) -> None:
-        """Let this address wait for `times` announcements, or for more than it waits for already."""
+    def ask(self, router: str, addresses: Iterable[VirtualAddress], times: int) -> None:
+        """Let these addresses wait for `times` announcements, or for more than they wait for already."""
         of_router = self.waiting.setdefault(router, {})
-        wish = of_router.get(address.address.key)
-        if wish is None:
-            wish = of_router[address.address.key] = Wish(router, address, times)
-            self.first.append(wish)
-        else:
-            wish.address = address
-            wish.left = max(wish.left, times)
+        for address in addresses:
+            key = address.address.key
+            wish = of_router.get(key)
+            if wish is None:
+                wish = of_router[key] = Wish(router, address, times)
+                self.first.append(wish)
+            else:
+                wish.address = address
+                wish.left = max(wish.left, times)
 
     def forget(self, router: str) -> None:
         """Nothing of this router waits any longer. Its wishes are passed over when their turn comes."""
@@ -93,6 +95,10 @@ class Queue:
         del of_router[wish.address.address.key]
         if not of_router:
             del self.waiting[wish.router]
+
+
+def _interface(virtual: VirtualAddress) -> str:
+    return virtual.address.interface
 
 
 class Announcer:
@@ -138,9 +144,9 @@ class Announcer:
         if times <= 0:
             return
         queues = self.by_router.setdefault(router, set())
-        for address in addresses:
-            queue = self._queue(address.address.interface)
-            queue.ask(router, address, times)
+        for interface, those in groupby(addresses, key=_interface):
+            queue = self._queue(interface)
+            queue.ask(router, those, times)
             queues.add(queue)
             self.deadline = min(self.deadline, queue.free_at)
 

@@ -109,6 +109,10 @@ class Ah:
         self._memory.ah_sequence += 1
         return self._memory.ah_sequence
 
+    def take_back(self) -> None:
+        """The sequence that `next_sequence` gave last was never seen by anybody, and nothing was heard since."""
+        self._memory.ah_sequence -= 1
+
     def sign(self, header: bytes, pdu: bytes, sequence: int) -> bytes:
         """The whole packet: an IPv4 header of 20 bytes that says protocol 51, the AH, the PDU."""
         before = header + ah.AuthenticationHeader(header[12:16], sequence).encode()

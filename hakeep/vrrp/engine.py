@@ -26,7 +26,7 @@ from hakeep.vrrp.announce import Announcer
 from hakeep.vrrp.authentication import AuthMemory
 from hakeep.vrrp.holding import Holding
 from hakeep.vrrp.observe import Host, acceptable
-from hakeep.vrrp.receive import Discard
+from hakeep.vrrp.receive import Advert, Discard, Substance, substance
 from hakeep.vrrp.router import VirtualRouter
 from hakeep.vrrp.timers import NEVER
 
@@ -69,7 +69,6 @@ class Engine:
         self.host = Host()
         self.announcer = Announcer(settings.globals.garp_limits)
         self.routers: dict[str, VirtualRouter] = {}
-        self.warning = ""
         self.unknown_vrids = 0
         self.discarded = 0
         self.hold_until = hold_until
@@ -78,6 +77,8 @@ class Engine:
         self._heap: list[tuple[float, str]] = []
         self._scheduled: dict[str, float] = {}
         self._by_wire: dict[tuple[str, int, int], list[VirtualRouter]] = {}
+        self._repeats: dict[Substance, tuple[VirtualRouter, Advert]] = {}  # what needs no second thought
+        self._repeated: dict[str, Substance] = {}  # and which of it is for which router
         self._owners: dict[AddressKey, list[str]] = {}  # who names an address; one, unless they quarrel
         self._keys: dict[str, list[AddressKey]] = {}  # and which addresses somebody names
         self._shared: dict[AddressKey, list[Holding]] = {}  # those that several routers name
@@ -118,6 +119,14 @@ class Engine:
         return NEVER
 
     @property
+    def soonest(self) -> float:
+        """No deadline is earlier than this. It may be of a timer that has moved on since, so it costs nothing."""
+        if self._departing:
+            return self.deadline
+        timer = self._heap[0][0] if self._heap else NEVER
+        return timer if timer < self.announcer.deadline else self.announcer.deadline
+
+    @property
     def takes_over_next(self) -> bool:
         """True when the next deadline may make a BACKUP MASTER: the one moment when a tenth of a millisecond counts."""
         heap = self._heap
@@ -134,6 +143,8 @@ class Engine:
         if self._stopping and not self._finished and all(r.finished for r in self.routers.values()):
             self._finished = True
             self.out.append(m.Finished())
+        if not self.out:
+            return []
         effects = self.out[:]
         self.out.clear()
         return effects
@@ -165,12 +176,25 @@ class Engine:
             name for name, router in self.routers.items() if router.holding.held or router.holding.lingering
         )
 
+    def concerns(self, interface: str) -> bool:
+        """Whether a router works on this interface or has addresses there."""
+        return interface in self._on
+
     def _naming(self, key: AddressKey) -> list[VirtualRouter]:
         """The routers that have this address in their configuration, or had it."""
         return [router for name in self._owners.get(key, ()) if (router := self.routers.get(name)) is not None]
 
+    def holds(self, key: AddressKey) -> bool:
+        """Whether a router holds this address, as MASTER or while it hands it over: only then its lease may be renewed,
+        because a renewal brings an address back that is gone."""
+        return self._holder(key) is not None
+
     def _holder(self, key: AddressKey) -> VirtualRouter | None:
-        return next((router for router in self._naming(key) if key in router.holding.held), None)
+        for name in self._owners.get(key, ()):
+            router = self.routers.get(name)
+            if router is not None and key in router.holding.held:
+                return router
+        return None
 
     # ------------------------------------------------------------------------------------------------ facts
 
@@ -189,6 +213,16 @@ class Engine:
             self.out += self.announcer.due(now)
 
     def _received(self, now: float, packet: m.Received) -> None:
+        """The hot path of every BACKUP is one look into a dictionary: between two adverts all memory grows cold, and
+        what is not looked at need not be fetched."""
+        said = substance(packet)
+        known = self._repeats.get(said)
+        if known is not None and known[0].followed is known[1] and now >= self.hold_until:
+            known[0].hear_again(packet.at if packet.at < now else now)
+        else:
+            self._think(now, packet, said)
+
+    def _think(self, now: float, packet: m.Received, said: Substance) -> None:
         data = packet.data
         if len(packet.source) == 4:
             if len(data) < 22:
@@ -206,8 +240,12 @@ class Engine:
         router = routers[0] if len(routers) == 1 else _addressee(routers, packet)
         if now < self.hold_until or router.state in _DEAF:
             return
-        if router.followed is not None and router.receiver.repeat_of_last(packet) is router.followed:
-            router.hear_again(packet.at if packet.at < now else now)
+        followed = router.followed
+        if followed is not None and router.receiver.repeat_of_last(packet) is followed:
+            if len(routers) == 1:
+                self._repeats.pop(self._repeated.get(router.name, said), None)
+                self._repeats[said], self._repeated[router.name] = (router, followed), said
+            router.hear_again(min(packet.at, now))
             return
         verdict = router.receiver.check(packet, current_master=router.master)
         if isinstance(verdict, Discard):
@@ -268,7 +306,7 @@ class Engine:
         holder = self._holder(key)
         if event.present:
             if holder is not None:
-                holder.holding.arrived(key, new=new)
+                holder.holding.arrived((key,), (key,) if new else ())
         elif holder is not None and holder.state is m.State.MASTER:
             self._deleted_by_others(now, holder, key, event.port)
         else:
@@ -308,15 +346,25 @@ class Engine:
                 self._touch(router)
 
     def _applied(self, now: float, event: m.Applied) -> None:
+        host = self.host
+        arrived: dict[str, tuple[list[AddressKey], list[AddressKey]]] = {}  # all, and those that are new
         for key in event.added:
-            new = key not in self.host.have
             holder = self._holder(key)
-            self.host.put_ours(self._as_configured(key, holder))
-            if holder is not None:
-                holder.holding.arrived(key, new=new)
-                self._touch(holder)
-            else:  # it was let go of meanwhile
+            if holder is None:  # it was let go of meanwhile
+                host.put_ours(self._as_configured(key))
                 self.out.append(m.Reconcile(tuple(self._owners.get(key, ()))))
+                continue
+            holding, wanted_so = holder.holding, holder.holding.held[key].address
+            if host.have.get(key) is wanted_so and key not in holding.unsettled:
+                continue  # a lease that was renewed: no news
+            keys, new = arrived.setdefault(holder.name, ([], []))
+            keys.append(key)
+            if key not in host.have:
+                new.append(key)
+            host.put_ours(wanted_so)
+        for name, (keys, new) in arrived.items():
+            self.routers[name].holding.arrived(keys, new)
+            self._touch(self.routers[name])
         for key in event.removed:
             self.host.drop(key)
             holder = self._holder(key)
@@ -327,10 +375,10 @@ class Engine:
                 router.holding.left(key)
                 self._touch(router)
 
-    def _as_configured(self, key: AddressKey, holder: VirtualRouter | None) -> Address:
+    def _as_configured(self, key: AddressKey) -> Address:
         """An address that was just added: as we asked for it, as far as we remember."""
-        for router in [holder] if holder is not None else self._naming(key):
-            virtual = router.holding.held.get(key) or router.holding.find(key)
+        for router in self._naming(key):
+            virtual = router.holding.find(key)
             if virtual is not None:
                 return virtual.address
         return Address(*key)
@@ -388,10 +436,7 @@ class Engine:
         self.settings = settings
         self.announcer.configure(settings.globals.garp_limits)
         where = wanted.devices(settings)
-        leases, warning = wanted.leases(settings)
-        if warning and warning != self.warning:
-            self.out.append(m.Log(m.Level.WARNING, warning))
-        self.warning = warning
+        leases = wanted.leases(settings)
         known = {identity(r.settings): r for r in self.routers.values() if r.state is not m.State.DELETED}
         stay = {i.name: known[identity(i)] for i in settings.vrrp if identity(i) in known}
         self._remove_others(stay, {i.name for i in settings.vrrp}, now)
@@ -481,6 +526,8 @@ class Engine:
 
     def _index(self) -> None:
         self._by_wire = {}
+        self._repeats.clear()
+        self._repeated.clear()
         self._on = {}
         for router in self.routers.values():
             settings = router.settings
@@ -563,7 +610,8 @@ def identity(instance: VrrpInstance) -> object:
 
 def _interfaces(router: VirtualRouter) -> set[str]:
     where = router.devices
-    return {where.base, where.link, where.out, where.home, *(v.address.interface for v in router.holding.addresses)}
+    addresses = (v.address.interface for v in router.holding.addresses)
+    return {where.base, where.link, where.out, where.home, *addresses, *(base for base, _ in where.elsewhere)}
 
 
 def _addressee(routers: list[VirtualRouter], packet: m.Received) -> VirtualRouter:

@@ -9,7 +9,8 @@ This module decides what it is to hold: it turns settled instances, and where ea
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from hakeep.config.settled import Global, VrrpInstance
 from hakeep.objects.filter import (
@@ -53,14 +54,6 @@ class Seat:
     addresses: tuple[Vip, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WantedFilter:
-    """What nftables should hold, and for each router that has no fence the reason (a clause for the log)."""
-
-    filter: Filter
-    unfenced: Mapping[str, str] = field(default_factory=dict)
-
-
 def fence_timeout(instance: VrrpInstance) -> float:
     """Seconds after our last advert at which the kernel closes the VIPs: a little under the shortest time in which a
     backup may take over, `down_timer_adverts` x `advert_int` (RFC 9568 section 6.1 adds a skew, which depends on the
@@ -78,71 +71,65 @@ def table_name(settings: Global) -> str:
     return table
 
 
-def wanted_filter(
-    instances: Sequence[VrrpInstance],
-    holding: Collection[str],
-    seats: Mapping[str, Seat],
-    links: Mapping[str, Link],
-    *,
-    settings: Global | None = None,
-    vmacs: Iterable[Macvlan | Ipvlan] = (),
-    no_fence: str = "",
-) -> WantedFilter:
-    """The filter for these instances.
+class FilterPlan:
+    """The filter for these instances, as they are configured and placed now: `wanted` says it for whoever holds.
 
-    `holding` names the routers that hold their addresses, or are about to add them: a router enters before its first
-    address is added and leaves after its last is gone. `seats` is by instance name, `links` are those that exist now,
-    by name. `vmacs` are the links that we put on top of others: what leaves them, leaves through the base. `no_fence`
-    is the reason why the kernel cannot have a fence at all ("" = it can).
+    What depends on places is worked out once, because who holds changes often, and for many at a time. `seats` is by
+    instance name, `links` are those that exist now, by name. `vmacs` are the links that we put on top of others: what
+    leaves them, leaves through the base. `no_fence` is the reason why the kernel cannot have a fence at all ("" = it
+    can). `unfenced` has for each router that has no fence the reason (a clause for the log).
     """
-    settings = settings or Global()
-    vmacs = tuple(vmacs)
-    bases = {vmac.name: vmac.base for vmac in vmacs}
-    plan = _Plan(holding, seats, links, bases)
-    for number, instance in enumerate(instances, 1):
-        if no_fence:
-            plan.unfenced[instance.name] = no_fence
-        else:
-            plan.fence(number, instance)
-        if not instance.accept and not instance.owner:
-            plan.refuse(number, instance)
-    reports = tuple(
-        VmacReports(vmac.name, Device(vmac.base, links[vmac.base].index), vmac.ipv6)
-        for vmac in vmacs
-        if isinstance(vmac, Macvlan) and vmac.base in links and nameable(vmac.name)
-    )
-    return WantedFilter(
-        Filter(
-            table=table_name(settings),
-            priority=settings.nftables_priority,
-            counters=settings.nftables_counters,
-            fence=Fence(tuple(plan.routers), plan.devices(plan.ingress), plan.devices(plan.egress)),
-            no_accept=tuple(plan.refusing),
-            reports=reports,
-        ),
-        plan.unfenced,
-    )
-
-
-class _Plan:
-    """The parts of a filter while they are collected."""
 
     def __init__(
-        self, holding: Collection[str], seats: Mapping[str, Seat], links: Mapping[str, Link], bases: Mapping[str, str]
+        self,
+        instances: Sequence[VrrpInstance],
+        seats: Mapping[str, Seat],
+        links: Mapping[str, Link],
+        *,
+        settings: Global | None = None,
+        vmacs: Iterable[Macvlan | Ipvlan] = (),
+        no_fence: str = "",
     ) -> None:
-        self.holding, self.seats, self.links, self.bases = holding, seats, links, bases
-        self.routers: list[FencedRouter] = []
-        self.refusing: list[NoAccept] = []
         self.unfenced: dict[str, str] = {}
-        self.ingress: set[str] = set()
-        self.egress: set[str] = set()
+        self._settings = settings or Global()
+        vmacs = tuple(vmacs)
+        self._links = links
+        self._bases = {vmac.name: vmac.base for vmac in vmacs}
+        self._ingress: set[str] = set()
+        self._egress: set[str] = set()
         self._senders: set[Sender] = set()
-        self._fenced: set[tuple[str, int, int]] = set()
-        self._refused: set[tuple[str, int, int]] = set()
+        self._fenced: list[_Choice[FencedRouter]] = []
+        self._refusing: list[_Choice[NoAccept]] = []
+        for number, instance in enumerate(instances, 1):
+            seat = seats.get(instance.name)
+            if no_fence:
+                self.unfenced[instance.name] = no_fence
+            else:
+                self._fence(number, instance, seat)
+            if not instance.accept and not instance.owner:
+                self._refuse(number, instance, seat)
+        self._reports = tuple(
+            VmacReports(vmac.name, Device(vmac.base, links[vmac.base].index), vmac.ipv6)
+            for vmac in vmacs
+            if isinstance(vmac, Macvlan) and vmac.base in links and nameable(vmac.name)
+        )
+        self._doors = self._devices(self._ingress), self._devices(self._egress)
+        self._quarrels = _have_doubles(self._fenced), _have_doubles(self._refusing)
 
-    def fence(self, number: int, instance: VrrpInstance) -> None:
+    def wanted(self, holding: Collection[str]) -> Filter:
+        """The filter while these routers hold their addresses, or are about to add them: a router enters before its
+        first address is added and leaves after its last is gone."""
+        return Filter(
+            table=table_name(self._settings),
+            priority=self._settings.nftables_priority,
+            counters=self._settings.nftables_counters,
+            fence=Fence(_choose(self._fenced, holding, self._quarrels[0]), *self._doors),
+            no_accept=_choose(self._refusing, holding, self._quarrels[1]),
+            reports=self._reports,
+        )
+
+    def _fence(self, number: int, instance: VrrpInstance, seat: Seat | None) -> None:
         """Put this router behind the fence, or note why not."""
-        seat = self.seats.get(instance.name)
         timeout = fence_timeout(instance)
         if reason := self._open_by_nature(instance, seat, timeout):
             self.unfenced[instance.name] = reason
@@ -153,7 +140,8 @@ class _Plan:
             # It cannot send an advert either, so this passes; the place in the table stays, so that it needs no
             # new declaration when the source address comes.
             self.unfenced[instance.name] = "it has no source address yet"
-            self.routers.append(FencedRouter(number, instance.name, timeout))
+            nothing = FencedRouter(number, instance.name, timeout)
+            self._fenced.append(_Choice(instance.name, nothing, nothing))
             return
         if sender in self._senders:
             self.unfenced[instance.name] = (
@@ -161,29 +149,27 @@ class _Plan:
             )
             return
         self._senders.add(sender)
-        reached = [(self._reached_through(link, sender.device), ip) for link, ip in seat.addresses]
+        reached = tuple(dict.fromkeys((self._reached_through(link, sender.device), ip) for link, ip in seat.addresses))
         if strange := [device for device, _ in reached if not nameable(device)]:
             self.unfenced[instance.name] = f"nftables cannot name the interface {strange[0]!r}"
             return
         guarded = {device for device, _ in reached}
-        self.ingress |= guarded
-        self.egress |= guarded | {sender.device}
-        vips = _untaken(reached, self._fenced) if instance.name in self.holding else ()
-        self.routers.append(FencedRouter(number, instance.name, timeout, sender, vips))
+        self._ingress |= guarded
+        self._egress |= guarded | {sender.device}
+        idle = FencedRouter(number, instance.name, timeout, sender)
+        self._fenced.append(_Choice(instance.name, idle, replace(idle, vips=reached)))
 
-    def refuse(self, number: int, instance: VrrpInstance) -> None:
+    def _refuse(self, number: int, instance: VrrpInstance, seat: Seat | None) -> None:
         """Make this router deaf for its VIPs (`no_accept`)."""
-        seat = self.seats.get(instance.name)
-        vips: tuple[Vip, ...] = ()
-        if seat is not None and instance.name in self.holding:
-            vips = _untaken((vip for vip in seat.addresses if nameable(vip[0])), self._refused)
-        families = {instance.family} | {ip.version for _, ip in (seat.addresses if seat else ())}
-        for family in sorted(families):
-            self.refusing.append(NoAccept(number, family, tuple(vip for vip in vips if vip[1].version == family)))
+        addresses = seat.addresses if seat is not None else ()
+        for family in sorted({instance.family} | {ip.version for _, ip in addresses}):
+            vips = dict.fromkeys(vip for vip in addresses if vip[1].version == family and nameable(vip[0]))
+            idle = NoAccept(number, family)
+            self._refusing.append(_Choice(instance.name, idle, replace(idle, vips=tuple(vips))))
 
-    def devices(self, names: Iterable[str]) -> tuple[Device, ...]:
+    def _devices(self, names: Iterable[str]) -> tuple[Device, ...]:
         """Those of these links that exist: a hook on a missing one would fail the whole transaction."""
-        return tuple(Device(name, self.links[name].index) for name in sorted(names) if name in self.links)
+        return tuple(Device(name, self._links[name].index) for name in sorted(names) if name in self._links)
 
     def _open_by_nature(self, instance: VrrpInstance, seat: Seat | None, timeout: float) -> str:
         if not instance.vip_fence:
@@ -192,29 +178,51 @@ class _Plan:
             return f"{instance.down_timer_adverts} x advert_int {instance.advert_int:g} s leaves no room for a late one"
         if seat is None or not seat.device:
             return "it is not known from which interface its adverts leave"
-        if not nameable(self.bases.get(seat.device, seat.device)):
+        if not nameable(self._bases.get(seat.device, seat.device)):
             return f"nftables cannot name the interface {seat.device!r}"
         return ""
 
     def _sender(self, instance: VrrpInstance, seat: Seat) -> Sender | None:
         if seat.source is None:
             return None
-        return Sender(self.bases.get(seat.device, seat.device), seat.source, instance.virtual_router_id)
+        return Sender(self._bases.get(seat.device, seat.device), seat.source, instance.virtual_router_id)
 
     def _reached_through(self, link: str, adverts_leave: str) -> str:
         """The device at which packets for an address on this link come in. Nothing ever comes in at lo or a dummy:
         such an address is reached by routing, through the interface that the router works on."""
-        if (known := self.links.get(link)) and (known.loopback or known.kind == "dummy"):
+        if (known := self._links.get(link)) and (known.loopback or known.kind == "dummy"):
             return adverts_leave
-        return self.bases.get(link, link)
+        return self._bases.get(link, link)
 
 
-def _untaken(vips: Iterable[Vip], taken: set[tuple[str, int, int]]) -> tuple[Vip, ...]:
-    """Those that no router before this one has on the same device: a map of nftables holds a key once."""
-    mine = []
-    for device, ip in vips:
-        key = (device, ip.version, int(ip))
-        if key not in taken:
-            taken.add(key)
-            mine.append((device, ip))
-    return tuple(mine)
+T = TypeVar("T", FencedRouter, NoAccept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice(Generic[T]):
+    """What stands in the filter for a router: `idle` while it holds nothing, else `full`."""
+
+    router: str
+    idle: T
+    full: T
+
+
+def _have_doubles(choices: Iterable[_Choice[T]]) -> bool:
+    """Whether an address would stand there twice if all held: only then it matters who is first."""
+    vips = [vip for choice in choices for vip in choice.full.vips]
+    return len(set(vips)) < len(vips)
+
+
+def _choose(choices: Iterable[_Choice[T]], holding: Collection[str], quarrels: bool) -> tuple[T, ...]:
+    if not quarrels:
+        return tuple([c.full if c.router in holding else c.idle for c in choices])
+    taken: set[Vip] = set()
+    return tuple([_without(c.full, taken) if c.router in holding else c.idle for c in choices])
+
+
+def _without(full: T, taken: set[Vip]) -> T:
+    """Without the addresses that a router before this one has on the same device: a map of nftables holds a key
+    once."""
+    mine = tuple(vip for vip in full.vips if vip not in taken)
+    taken.update(mine)
+    return replace(full, vips=mine)

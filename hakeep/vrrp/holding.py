@@ -7,13 +7,15 @@ are the addresses that the kernel still has to bring or to take away.
 
 Handing over (make before break): after priority 0 each address stays until its next holder announces it, or shortly
 after the next master's first advert, or for the longest time a backup may take, whichever is first. So the clients
-always have somebody to talk to. Not so for a VMAC, whose frames would pull the virtual MAC back to our switch port, nor
-for IPv6 addresses that the next holder checks for duplicates.
+always have somebody to talk to. The same goes for a MASTER that hears a better one: it is silent at once (RFC 9568
+section 6.4.3), but the other one has just sent its first advert and has yet to add the addresses. Not so for a VMAC,
+whose frames would pull the virtual MAC back to our switch port, nor for IPv6 addresses that the next holder checks
+for duplicates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from math import ceil
 
@@ -76,6 +78,8 @@ class Holding:
 
     def due(self, now: float) -> None:
         """Act on the timers that have run out."""
+        if not self.side:
+            return
         for name in [name for name, at in self.side.items() if at <= now]:
             del self.side[name]
             SIDE_TIMERS[name](self, now)
@@ -139,13 +143,13 @@ class Holding:
         """The configured address of this key, held or not."""
         return next((v for v in self.addresses if v.address.key == key), None)
 
-    def arrived(self, key: AddressKey, *, new: bool) -> None:
-        """The kernel has this address, which is held. Not `new`: it had it before, only the lease runs anew."""
-        self.unsettled.discard(key)
+    def arrived(self, keys: Collection[AddressKey], new: Collection[AddressKey]) -> None:
+        """The kernel has these addresses, which are held. Those not `new` it had before, only their lease runs anew."""
+        self.unsettled.difference_update(keys)
         if new and not self.contested:
             self._backoff = 1.0
         if new and not self.leaving:
-            self.announcer.ask(self.name, (self.held[key],), self.settings.garp.master_repeat)
+            self.announcer.ask(self.name, [self.held[key] for key in new], self.settings.garp.master_repeat)
         self._flush()
 
     def left(self, key: AddressKey) -> None:
@@ -277,7 +281,7 @@ class Holding:
     # --------------------------------------------------------------------------------------------- handing over
 
     def hand_over(self, now: float, limit: float, *, at_once: bool) -> None:
-        """Priority 0 has left: let each address stay until its next holder has it, `limit` seconds at most."""
+        """We are MASTER no more: let each address stay until its next holder has it, `limit` seconds at most."""
         self.announcer.forget(self.name)
         self.side.clear()
         stay = [] if at_once or self.settings.vmac is not None else wanted.overlapping(self.present())
@@ -298,15 +302,22 @@ class Holding:
             self.out.append(Reconcile((self.name,)))
 
     def _outlast(self, now: float, wait: float, stay: list[VirtualAddress]) -> None:
-        """Renew the leases that would run out within `wait`, for no longer than that. Priority 0 has just left."""
+        """Renew the leases that would run out within `wait`, for no longer than that. Priority 0 has just left.
+
+        Not those of addresses that another router of ours is MASTER for: that would cut its lease short.
+        """
         if self.lease is None or self.renewed + self.lease > now + wait:
             return
         life = ceil(wait)
-        leased = [v.address for v in stay if self._leased(v.address.key)]
+        leased = [v.address for v in stay if self._leased(v.address.key) and not self._served_by_others(v.address.key)]
         if leased:
             self.out.append(Renew(self.name, tuple([
                 replace(a, valid_lft=life, preferred_lft=min(life, a.preferred_lft or 0)) for a in leased
             ])))
+
+    def _served_by_others(self, key: AddressKey) -> bool:
+        others = (other for other in self.shared.get(key, ()) if other is not self)
+        return any(key in other.held and not other.leaving for other in others)
 
     def hurry(self, now: float, limit: float) -> None:
         """While handing over: not longer than this."""

@@ -24,7 +24,7 @@ CLASSES: Mapping[str, type] = {
     kind.__name__: kind
     for module in (settled, rtnl, messages)
     for kind in vars(module).values()
-    if isinstance(kind, type) and kind.__module__ == module.__name__
+    if isinstance(kind, type) and kind.__module__ == module.__name__ and not kind.__name__.startswith("_")
 } | {"Advert": receive.Advert, "Devices": wanted.Devices}
 
 

@@ -9,7 +9,8 @@ The checks and their order are keepalived's, so that the counters mean the same 
 * A version 3 interval of 0 is refused: learned, it would make a master of everybody at once.
 
 A packet that differs from the last accepted one in nothing but its IPv4 identification says what that one said:
-`Receiver.repeat_of_last` knows it by comparing bytes, which is all the work that most packets make.
+`Receiver.repeat_of_last` knows it by comparing bytes. The engine remembers even that, by the packet's `substance`: for
+most packets, looking it up there is all the work.
 """
 
 from __future__ import annotations
@@ -59,6 +60,18 @@ class Advert(NamedTuple):
     addresses: tuple[IPAddress, ...]
     hop_limit: int
     notes: tuple[str, ...] = ()
+
+
+#: See `substance`.
+Substance = tuple[str, int, bytes]
+
+
+def substance(received: Received) -> Substance:
+    """All of a packet but identification and checksum of its IPv4 header: two that are equal in it say the same."""
+    data = received.data
+    if len(received.source) == 4:
+        return received.link, received.hop_limit, data[:4] + data[6:10] + data[12:]
+    return received.link, received.hop_limit, data + received.source + received.destination
 
 
 def virtual_router_id(received: Received) -> int:
@@ -116,8 +129,8 @@ class Receiver:
         self._addresses = frozenset(address.packed for address in advertised(settings))
         self._count = len(advertised(settings))
         self._last_advert: Advert | None = None
-        self._last_seen: tuple[object, ...] = ()
-        self._last_refused: tuple[object, ...] = ()
+        self._last_seen: Substance | None = None
+        self._last_refused: Substance | None = None
         self._last_refusal = Discard("", "")
 
     def repeat_of_last(self, received: Received) -> Advert | None:
@@ -126,15 +139,9 @@ class Receiver:
         Never for AH and auth_hmac, where an equal packet is a replayed one.
         """
         last = self._last_advert
-        if last is None or self._signature(received) != self._last_seen:
+        if last is None or substance(received) != self._last_seen:
             return None
         return last
-
-    def _signature(self, received: Received) -> tuple[object, ...]:
-        data = received.data
-        if self._settings.family == 4:
-            return (data[12:], data[:4], data[6:10], received.hop_limit)
-        return (data, received.source, received.destination, received.hop_limit)
 
     def check(self, received: Received, *, current_master: IPAddress | None) -> Advert | Discard:
         """All checks, in order: the advert, or why it is none. Never raises, whatever the bytes.
@@ -144,14 +151,14 @@ class Receiver:
         """
         if self._ah is not None or self._hmac is not None:
             return self._judge(received, current_master)
-        signature = self._signature(received)
-        if signature == self._last_refused:
+        said = substance(received)
+        if said == self._last_refused:
             return self._last_refusal
         verdict = self._judge(received, current_master)
         if isinstance(verdict, Discard):
-            self._last_refused, self._last_refusal = signature, verdict
+            self._last_refused, self._last_refusal = said, verdict
         else:
-            self._last_refused = ()
+            self._last_refused = None
         return verdict
 
     def _judge(self, received: Received, current_master: IPAddress | None) -> Advert | Discard:
@@ -343,7 +350,7 @@ class Receiver:
         advert = Advert(source, pdu.priority, pdu.interval, addresses, packet.hop_limit, tuple(packet.notes))
         depends = self._ah or self._hmac or switched or (self._settings.skip_check_adv_addr and not same_list)
         self._last_advert = None if depends else advert
-        self._last_seen = () if depends else self._signature(received)
+        self._last_seen = None if depends else substance(received)
         return advert
 
     def _follow_old_dialect(self, packet: _Opened) -> bool:

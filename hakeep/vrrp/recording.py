@@ -47,7 +47,7 @@ _HOLDING = frozenset({
     "out", "have", "shared", "announcer", "settings", "name", "devices", "lease", "addresses", "held", "_gap",
 })  # fmt: skip
 _ENGINE = (
-    "warning", "unknown_vrids", "discarded", "hold_until", "_owners", "_keys", "_logged", "_stopping", "_finished",
+    "unknown_vrids", "discarded", "hold_until", "_owners", "_keys", "_logged", "_stopping", "_finished",
 )
 
 
@@ -97,19 +97,21 @@ class Recorder:
         self._engine = engine
         self._chapter = max(1, capacity // 2)
         self._nearly = self._chapter * 9 // 10
-        self._before: list[tuple[float, Event]] = []
+        self._before: tuple[list[float], list[Event]] = [], []
         self._state_before: Mapping[str, Any] = {}
-        self._events: list[tuple[float, Event]] = []
+        self._times: list[float] = []
+        self._events: list[Event] = []
         self._state = take_down(engine)
 
     def __len__(self) -> int:
-        return len(self._before) + len(self._events)
+        return len(self._before[1]) + len(self._events)
 
     def note(self, now: float, event: Event) -> None:
         """The engine is about to be told this."""
         if len(self._events) >= self._chapter:
             self._begin_chapter()
-        self._events.append((now, event))
+        self._times.append(now)
+        self._events.append(event)
 
     def rest(self) -> None:
         """There is time now: begin the next chapter if it is nearly due, rather than in the middle of things."""
@@ -118,11 +120,15 @@ class Recorder:
 
     def _begin_chapter(self) -> None:
         state = take_down(self._engine)  # and the rest in one go: a signal may ask us to `take` at any moment
-        self._before, self._state_before, self._events, self._state = self._events, self._state, [], state
+        before = self._times, self._events
+        self._before, self._state_before, self._times, self._events, self._state = before, self._state, [], [], state
 
     def take(self, ahead: float = 0.0) -> Recording:
         """What is there now. Cheap and unchangeable, so that it can be encoded elsewhere (a thread, a child)."""
-        return Recording(self._state_before if self._before else self._state, (*self._before, *self._events), ahead)
+        state = self._state_before if self._before[1] else self._state
+        lately = zip(self._times, self._events, strict=False)  # a signal may come between the two halves of a note
+        events = (*zip(*self._before, strict=True), *lately)
+        return Recording(state, events, ahead)
 
 
 # ------------------------------------------------------------------------------------------------ the engine's state

@@ -108,6 +108,7 @@ class VirtualRouter:
         self.outcounted = -NEVER  # when AH's sequence was last moved on, and because of whom since our last advert
         self.outcounted_for: set[IPAddress] = set()
         self._discarding: IPAddress | None = None  # whose lower adverts are refused: said once
+        self._passed_over: Advert | None = None  # the last advert that was refused, as long as none was followed
         self.preempt_at: float | None = None
         self.rival_at: float | None = None  # when another owner was first heard
         self.lowered = False  # an owner that gives way to another owner
@@ -133,6 +134,7 @@ class VirtualRouter:
         priority = 1 if self.standby else self.priority
         self.skew = timers.skew_time(settings.version, priority, self.master_interval)
         self.down_interval = settings.down_timer_adverts * self.master_interval + self.skew
+        self.leeway = max(self.master_interval, BUSY)  # how late a BACKUP may be
         # How long a MASTER may be silent before it must think that another has taken over.
         self.patience = self.down_interval
         if settings.timer_expired_backup is not None:
@@ -186,7 +188,7 @@ class VirtualRouter:
 
     def _arm_down(self, at: float, wait: float) -> None:
         self.timer = at + wait
-        self.late_at = self.timer + max(self.master_interval, BUSY)
+        self.late_at = self.timer + self.leeway
 
     def _disarm(self) -> None:
         self.timer = self.late_at = NEVER
@@ -326,7 +328,8 @@ class VirtualRouter:
         """The packet we followed last came once more, to the byte: the hot path of every BACKUP."""
         self.counters["advert_rcvd"] += 1
         self.last_heard = at
-        self._arm_down(at, self.down_interval)
+        self.timer = at + self.down_interval
+        self.late_at = self.timer + self.leeway
 
     @property
     def _answer_gap(self) -> float:
@@ -364,6 +367,7 @@ class VirtualRouter:
             self.out.append(Changed(self.name, self.state))
         if advert.priority >= self.priority:
             self.preempt_at = None
+        self._passed_over = None
         self.followed = None if advert.notes else advert  # what is to be counted needs a look each time
         self.postponed = False
         self._arm_down(at, self.down_interval)
@@ -380,6 +384,7 @@ class VirtualRouter:
                 self.followed = None  # the next one may have to be judged otherwise
             return
         self.followed = None
+        self._passed_over = advert
         if self._discarding != advert.source:
             self._discarding = advert.source
             what = f"received lower priority ({advert.priority}) advert from {advert.source} - discarding"
@@ -407,7 +412,9 @@ class VirtualRouter:
         else:
             better = f"same priority {advert.priority} but higher IP address than ours"
         self.log(Level.NOTICE, f"Master received advert from {advert.source} with {better}")
-        self._step_down(now, f"{advert.source} has {better}", self.down_interval)
+        # From when it spoke: who wakes up late finds that the other one has had the addresses for long.
+        overlap = max(0.0, at + timers.overlap(len(self.holding.held)) - now)
+        self._step_down(now, f"{advert.source} has {better}", self.down_interval, overlap=overlap)
         self._follow(advert, now, at)
 
     def _force_election(self, advert: Advert, now: float, at: float) -> None:
@@ -490,12 +497,15 @@ class VirtualRouter:
         self._arm_down(now, self.down_interval)
         self._tell("BACKUP")
 
-    def _step_down(self, now: float, why: str, wait: float) -> None:
-        """MASTER -> BACKUP without handing over; an election in `wait` seconds unless a master is heard."""
+    def _step_down(self, now: float, why: str, wait: float, *, overlap: float = 0.0) -> None:
+        """MASTER -> BACKUP without a word; an election in `wait` seconds unless a master is heard.
+
+        With an `overlap` (seconds) there is a new master: each address stays until that announces it, or for so long.
+        """
         self.counters["release_master"] += 1
         self.rival_at = None
         self.alone = False
-        self.holding.release()
+        self.holding.hand_over(now, overlap, at_once=not overlap)
         self._enter_backup(now, why)
         self._arm_down(now, wait)
 
@@ -503,7 +513,7 @@ class VirtualRouter:
         if state is not State.MASTER:
             self.memory.restart_ah_sequence()
         self.state, self.since, self.why = state, now, why
-        self._discarding = None
+        self._discarding = self._passed_over = None
         self.log(Level.NOTICE, line)
         self.out.append(Changed(self.name, state))
 
@@ -547,6 +557,7 @@ class VirtualRouter:
                 self.holding.hurry(now, 0.0 if at_once else limit)
             return
         was_master = self.state is State.MASTER
+        self.followed = None
         state = State.DELETED if deleted else State.STOP
         what = "FAULT" if deleted and not self.settings.notify.deleted_is_a_state else state.value
         self.state, self.since = state, now
@@ -564,7 +575,7 @@ class VirtualRouter:
 
     def abandon(self) -> None:
         """Leave without touching an address (--dont-release-vrrp)."""
-        self.state = State.STOP
+        self.state, self.followed = State.STOP, None
         self._disarm()
         self.standby_until = NEVER
         self.holding.keep()
@@ -636,6 +647,9 @@ class VirtualRouter:
             self.holding.update(now, before)
         elif self.state is State.BACKUP:
             self._arm_down(waited if interval == self.master_interval else now, self.down_interval)
+            passed_over = self._passed_over
+            if passed_over is not None and self.standing(passed_over) not in (Standing.WORSE, Standing.RESIGNED):
+                self._follow(passed_over, now, self.last_heard)  # it was about to be preempted, and is good enough now
         if settings.priority != old.priority:
             self.log(Level.INFO, f"Changing effective priority from {old.priority} to {self.priority}")
             if settings.notify.priority_changes:

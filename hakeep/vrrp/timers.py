@@ -11,10 +11,6 @@ from hakeep.config.settled import VrrpInstance
 
 NEVER = float("inf")
 
-#: Above these, leases cost more than they protect: each renewal is a netlink message, and an IPv6 renewal walks a list.
-LEASED_IPV4_MAX = 1000
-LEASED_IPV6_MAX = 64
-
 
 def skew_time(version: int, priority: int, interval: float) -> float:
     """Skew_Time: what a router adds to its wait so that the best one is first. v2 knows only 1 s intervals."""

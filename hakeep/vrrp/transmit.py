@@ -98,6 +98,12 @@ class Transmitter:
         ident = self._next_ident().to_bytes(2, "big")
         return [(to, head + ident + rest) for to, head, rest in halves]
 
+    def take_back(self) -> None:
+        """The advert of the last call of `packets` reached nobody: AH's sequence number, which every router of the
+        group counts, is still to be used. A link that is down for an hour must not cost thousands of them."""
+        if self._ah is not None:
+            self._ah.take_back()
+
     def _next_ident(self) -> int:
         """1, 2, 3 .. 65535, 1: zero would make the kernel choose."""
         self.ident = self.ident + 1 & 0xFFFF or 1

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 
 from hakeep.config.settled import Settings, VirtualAddress, VrrpInstance
-from hakeep.objects.rtnl import IFA_F_NODAD, Address
-from hakeep.vrrp.timers import LEASED_IPV4_MAX, LEASED_IPV6_MAX, lease_seconds
+from hakeep.objects.rtnl import IFA_F_NODAD, Address, Ipvlan, Macvlan
+from hakeep.vrrp.timers import lease_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Devices:
     home: str
     made: str = ""
     elsewhere: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def all_made(self) -> tuple[str, ...]:
+        """The names of all links that are ours to make."""
+        return tuple(name for name in (self.made, *(vmac for _, vmac in self.elsewhere)) if name)
 
 
 def devices(settings: Settings) -> dict[str, Devices]:
@@ -56,6 +61,22 @@ def _vmacs_elsewhere(instance: VrrpInstance, taken: set[str]) -> tuple[tuple[str
     return tuple(found)
 
 
+def virtual_links(settings: Settings) -> tuple[Macvlan | Ipvlan, ...]:
+    """The VMACs and ipvlans that this configuration needs, in its order."""
+    found: list[Macvlan | Ipvlan] = []
+    where = devices(settings)
+    for instance in settings.vrrp:
+        made, elsewhere = where[instance.name].made, where[instance.name].elsewhere
+        six = instance.family == 6
+        mac = bytes((0, 0, 0x5E, 0, 2 if six else 1, instance.virtual_router_id))  # RFC 9568 section 7.3
+        if instance.ipvlan is not None:
+            found.append(Ipvlan(made, instance.interface, instance.ipvlan.mode))
+        elif instance.vmac is not None:
+            found.append(Macvlan(made, instance.interface, instance.vmac.mac or mac, six))
+        found += [Macvlan(name, base, mac, six) for base, name in elsewhere]
+    return tuple(found)
+
+
 def _made_name(instance: VrrpInstance, taken: set[str]) -> str:
     if instance.ipvlan is not None:
         given, prefix = instance.ipvlan.name, "vrrp"
@@ -72,23 +93,9 @@ def _generated_name(instance: VrrpInstance, prefix: str, taken: set[str]) -> str
     return next(name for name in names if name not in taken)
 
 
-def leases(settings: Settings) -> tuple[dict[str, int], str]:
-    """The lease of each instance that has one, in seconds, and a warning when caps switched leases off."""
-    lengths = {i.name: length for i in settings.vrrp if (length := lease_seconds(i)) is not None}
-    number = {4: 0, 6: 0}
-    for instance in settings.vrrp:
-        if instance.name in lengths:
-            for virtual in instance.addresses:
-                number[virtual.address.ip.version] += 1
-    caps = {4: LEASED_IPV4_MAX, 6: LEASED_IPV6_MAX}
-    over = {family for family, most in caps.items() if number[family] > most}
-    if not over:
-        return lengths, ""
-    for instance in settings.vrrp:
-        if any(virtual.address.ip.version in over for virtual in instance.addresses):
-            lengths.pop(instance.name, None)
-    found = "; ".join(f"{number[family]} IPv{family} addresses, at most {caps[family]}" for family in sorted(over))
-    return lengths, f"address leases are off where they would cost too much ({found}); the fence stays"
+def leases(settings: Settings) -> dict[str, int]:
+    """The lease of each instance that has one, in seconds. (That there are not too many was settled before.)"""
+    return {i.name: length for i in settings.vrrp if (length := lease_seconds(i)) is not None}
 
 
 def addresses(instance: VrrpInstance, where: Devices, lease: int | None) -> tuple[VirtualAddress, ...]:

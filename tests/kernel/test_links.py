@@ -15,7 +15,7 @@ from hakeep.kernel import sysctl
 from hakeep.kernel.links import VirtualLinks
 from hakeep.kernel.netlink import Netlink, NetlinkError
 from hakeep.kernel.sysctl import SysctlKeeper
-from hakeep.kernel.vrrp_socket import open_receive, open_send, receive, send
+from hakeep.kernel.vrrp_socket import AdvertReader, open_receive, open_send, send
 from hakeep.objects.rtnl import Ipvlan, Link, Macvlan
 
 pytestmark = pytest.mark.netns
@@ -265,7 +265,7 @@ def test_adverts_leave_and_arrive_over_it(host: Host, lab: Any, vmac: Macvlan) -
     far_ear = lab.keep(host.other.run(lambda: open_receive(family, 112, interface="eth0", group=group)))
     send(lab.keep(host.run(lambda: open_send(family, 112, interface=vmac.name))), group, advert("10.0.0.1"))
     assert lab.readable(far_ear)
-    got = receive(far_ear, "eth0")
+    (got,) = AdvertReader().read(far_ear, "eth0")
     assert got is not None
     sources = set()
     while lab.readable(tap, 0):

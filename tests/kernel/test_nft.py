@@ -104,6 +104,44 @@ def test_probe(nft: Nft) -> None:
 
 @needs_namespaces
 @pytest.mark.netns
+class OldKernel(Nft):
+    """Refuses the hooks that it lacks as a kernel does."""
+
+    def __init__(self, *lacks: str) -> None:
+        super().__init__()
+        self._lacks = lacks
+
+    def check(self, script: str) -> None:
+        if any(f"hook {hook} " in script for hook in self._lacks):
+            raise NftError(
+                "internal:0:0-0: Error: Could not process rule: Operation not supported\n\n"
+                f"{script}\n^^^^^\nError: and so on"
+            )
+        super().check(script)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "expected"),
+    [
+        (("egress",),
+         "it needs a kernel >= 5.16 with netdev egress, and nftables >= 1.0.1 (Operation not supported)"),
+        (("ingress", "egress"), "Operation not supported"),
+    ],
+)
+@needs_namespaces
+def test_probe_names_what_old_kernels_lack(namespace: str, lacks: tuple[str, ...], expected: str) -> None:
+    assert probe(OldKernel(*lacks)) == Support(False, expected)
+
+
+@needs_namespaces
+def test_the_probe_of_a_hook_is_a_script(nft: Nft) -> None:
+    for hook in ("ingress", "egress"):
+        nft.check(module._HOOKED.format(hook=hook))
+    with pytest.raises(NftError, match="unknown chain hook"):
+        nft.check(module._HOOKED.format(hook="aside"))
+
+
+@needs_namespaces
 def test_probe_without_rights(namespace: str) -> None:
     read, write = os.pipe()
     child = os.fork()

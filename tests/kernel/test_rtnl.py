@@ -168,6 +168,24 @@ def test_a_filled_template_is_what_would_have_been_made(name: str) -> None:
         )
 
 
+def test_what_is_ready_is_made_anew_for_another_lifetime_and_another_interface() -> None:
+    encoder = rtnl.Encoder()
+    address = ADDRESSES["plain"]
+    leased = replace(address, valid_lft=2, preferred_lft=2)
+    for one, index in ((address, 3), (leased, 3), (leased, 4), (address, 3), (address, 3)):
+        assert encoder.add(one, index) == rtnl._encode_add(one, index)
+        assert encoder.replace(one, index) == rtnl._encode_replace(one, index)
+
+
+def test_only_so_much_is_kept_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtnl, "_READY_MAX", 3)
+    encoder = rtnl.Encoder()
+    for n in range(10):
+        one = replace(ADDRESSES["plain"], ip=ADDRESSES["plain"].ip + n)
+        assert encoder.add(one, 3) == rtnl._encode_add(one, 3)
+        assert len(encoder._ready) <= 3
+
+
 def test_an_addition_neither_creates_nor_replaces_and_carries_nothing_unasked() -> None:
     message = rtnl.Encoder().add(Address("x", IPv4Address("10.0.0.1"), 24, proto=0), 3)
     assert HEADER.unpack_from(message)[2] == NLM_F_REQUEST | NLM_F_ACK

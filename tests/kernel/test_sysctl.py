@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,29 @@ def test_the_real_thing(lab: Any) -> None:
     assert raised.value.errno == errno.EINVAL
     namespace.run(keeper.restore)
     assert namespace.settings() == before
+
+
+def test_two_threads_do_not_meet_in_it(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links are made and removed in a thread, while the loop borrows settings of its own."""
+    keeper = SysctlKeeper()
+    write, inside, most = sysctl.write, [0], [0]
+    first, go_on = threading.Event(), threading.Event()
+
+    def slow(path: str, value: str) -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        first.set()
+        go_on.wait(5)
+        write(path, value)
+        inside[0] -= 1
+
+    monkeypatch.setattr(sysctl, "write", slow)
+    threads = [threading.Thread(target=keeper.set, args=(name, "1")) for name in "ab"]
+    threads[0].start()
+    assert first.wait(5)
+    threads[1].start()
+    threads[1].join(0.05)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert most == [1] and keeper.borrowed() == ["a", "b"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hakeep.kernel import bpf, vrrp_socket
-from hakeep.kernel.vrrp_socket import open_receive, open_send, receive, send
+from hakeep.kernel import bpf, mmsg, vrrp_socket
+from hakeep.kernel.vrrp_socket import AdvertReader, open_receive, open_send, send
 from hakeep.objects.rtnl import IPAddress
 from hakeep.vrrp.messages import Received
 
@@ -31,6 +31,16 @@ def ip4(destination: IPv4Address, payload: bytes, *, protocol: int = 112, ttl: i
 
 def advert(vrid: int, *, checksum: int = 0) -> bytes:
     return struct.pack("!BBBBHH", 0x31, vrid, 100, 0, 100, checksum)
+
+
+READER = AdvertReader()
+
+
+def receive(sock: socket.socket, link: str) -> Received | None:
+    """The next advert, when it is the only one."""
+    found = READER.read(sock, link)
+    assert len(found) <= 1
+    return found[0] if found else None
 
 
 class Wire:
@@ -177,10 +187,7 @@ def test_unknown_vrids_never_reach_user_space(wire: Wire, family: int) -> None:
             send(sender, group, ip4(GROUP4, advert(vrid)) if family == socket.AF_INET else advert(vrid))
 
     def heard() -> list[int]:
-        found = []
-        while got := receive(receiver, "eth0"):
-            found.append(got.data[-7])
-        return found
+        return [got.data[-7] for got in READER.read(receiver, "eth0")]
 
     say(*range(1, 256))
     assert heard() == [7, 200]
@@ -323,3 +330,47 @@ def test_groups_can_be_others(wire: Wire, text: str) -> None:
     data = ip4(group, advert(7)) if isinstance(group, IPv4Address) else advert(7)
     send(wire.sender(family, interface="eth0"), group, data)
     assert wire.next(receiver).destination == group.packed
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_burst_is_read_at_once_and_in_order(wire: Wire, family: int) -> None:
+    group = GROUP4 if family == socket.AF_INET else GROUP6
+    receiver = wire.receiver(family, interface="eth0", group=group)
+    source = A4 if family == socket.AF_INET else A6
+    senders = [wire.sender(family, interface="eth0", source=source) for _ in range(2)]
+    for vrid in range(1, 101):
+        data = ip4(GROUP4, advert(vrid)) if family == socket.AF_INET else advert(vrid)
+        send(senders[vrid % 2], group, data)
+    bursts = [READER.read(receiver, "eth0") for _ in range(3)]
+    assert [len(burst) for burst in bursts] == [64, 36, 0]
+    heard = [got for burst in bursts for got in burst]
+    assert [got.data[-7] for got in heard] == list(range(1, 101))
+    assert {(got.source, got.destination, got.hop_limit) for got in heard} == {(source.packed, group.packed, 255)}
+    assert [got.at for got in heard] == sorted(got.at for got in heard)
+
+
+def test_what_is_longer_than_any_advert_is_cut_off(wire: Wire) -> None:
+    """It is refused for its length then, as it would be whole."""
+    receiver = wire.receiver(socket.AF_INET, interface="eth0", group=GROUP4)
+    sender = wire.sender(socket.AF_INET, interface="eth0")
+    for rest in (1000, 1400):
+        send(sender, GROUP4, ip4(GROUP4, advert(7) + bytes(rest)))
+    assert [len(got.data) for got in READER.read(receiver, "eth0")] == [1028, 1428]
+    long = AdvertReader()
+    long._ipv4 = mmsg.Reader(100, 64)
+    send(sender, GROUP4, ip4(GROUP4, advert(7) + bytes(1000)))
+    ((_, data, source, destination, *_),) = long.read(receiver, "eth0")
+    assert (len(data), source, destination) == (100, A4.packed, GROUP4.packed)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_packet_without_a_stamp_came_just_now(wire: Wire, family: int) -> None:
+    group = GROUP4 if family == socket.AF_INET else GROUP6
+    receiver = wire.receiver(family, interface="eth0", group=group)
+    receiver.setsockopt(socket.SOL_SOCKET, vrrp_socket.SO_TIMESTAMPNS, 0)
+    data = ip4(GROUP4, advert(7)) if family == socket.AF_INET else advert(7)
+    send(wire.sender(family, interface="eth0"), group, data)
+    before, wall_before = time.monotonic(), time.time()
+    got = wire.next(receiver)
+    assert before <= got.at <= time.monotonic() and wall_before <= got.wall <= time.time()
+    assert (got.destination, got.hop_limit) == (group.packed, 255)

@@ -43,6 +43,91 @@ def test_hearing_the_master_moves_the_deadline_without_a_new_entry() -> None:
     assert len(s.engine._heap) <= 2
 
 
+def test_the_soonest_is_early_at_most_until_somebody_asks_for_the_deadline() -> None:
+    s = Stage(instance())
+    s.hear(200, 1.0)
+    first = s.engine.deadline
+    assert s.engine.soonest == first == s.router().timer
+    for at in (2.0, 3.0):
+        s.now = at  # nobody asks
+        s.hear(200)
+        assert s.engine.soonest == first
+    assert s.engine.deadline == s.engine.soonest == s.router().timer > first
+
+
+def test_an_advert_that_is_repeated_is_heard_again_and_again() -> None:
+    """The second repeat is known without asking the router's receiver, and does just what the first one did."""
+    s = Stage(instance())
+    for n in range(1, 6):
+        assert s.kinds(s.hear(200, float(n))) == (["Changed"] if n == 1 else [])
+        router = s.router()
+        assert (router.counters["advert_rcvd"], router.last_heard) == (n, n)
+        assert (router.timer, router.late_at) == (n + router.down_interval, n + router.down_interval + 1.0)
+    assert len(s.engine._repeats) == 1
+    s.hear(200, 6.0, stamp=5.5)
+    assert s.router().last_heard == 5.5
+    s.hear(200, 7.0, stamp=99.0)
+    assert s.router().last_heard == 7.0, "a stamp of the future would put off the next election"
+
+
+def test_what_was_followed_is_thought_of_anew_when_things_have_changed() -> None:
+    s = Stage(instance(priority=150))
+    for n in range(1, 4):
+        s.hear(200, float(n))
+    s.hear(0, 4.0)
+    s.until(5.0)
+    assert s.state is MASTER
+    s.hear(200, 5.5)
+    assert s.state is BACKUP
+    for n in range(6, 9):
+        s.hear(200, float(n))
+    s.reload(instance(priority=254))
+    timer = s.router().timer
+    s.hear(200, 8.5)
+    assert s.router().timer == timer, "it is worse than us now"
+    s.step(m.Stopped())
+    s.hear(200, 9.0)
+    assert s.router().timer == NEVER
+
+
+def test_a_repeat_is_known_by_its_link_and_its_ttl_too() -> None:
+    s = Stage(
+        instance("A", addresses=()), instance("B", interface="eth1", addresses=()), links=(ETH0, ETH1),
+        addresses=(ADMIN4, replace(ADMIN4, interface="eth1")),
+    )
+    for at in (1.0, 2.0, 3.0):
+        s.hear(200, at, name="A")
+    packet = s.packet(200, name="A", at=3.5)
+    s.until(3.5)
+    s.step(packet._replace(link="eth1"))
+    assert [s.router(name).counters["advert_rcvd"] for name in "AB"] == [3, 1]
+    s.step(packet._replace(data=packet.data[:8] + b"\xfe" + packet.data[9:], hop_limit=254))
+    assert s.router("A").counters["ip_ttl_err"] == 1
+    s.step(packet)
+    assert [s.router(name).counters["advert_rcvd"] for name in "AB"] == [4, 1]
+
+
+def test_routers_do_not_pile_up_what_they_followed() -> None:
+    s = Stage(instance())
+    for n in range(1, 60):
+        s.hear(200 + n % 50, n / 10, source=f"10.9.0.{n % 200 + 10}")
+        s.hear(200 + n % 50, n / 10, source=f"10.9.0.{n % 200 + 10}")
+    assert len(s.engine._repeats) == len(s.engine._repeated) == 1
+
+
+def test_a_renewed_lease_is_no_news() -> None:
+    s = Stage(instance(), lane=0.5)
+    s.until(5.0)
+    key, = s.router().holding.held
+    present = s.engine.host.have[key]
+    assert s.step(m.Applied((key,), ())) == []
+    assert s.engine.host.have[key] is present
+    s.step(m.AddressChanged(present, False, 0), 5.1)
+    assert s.router().holding.unsettled == {key}
+    s.step(m.Applied((key,), ()), 5.1)  # the renewal brought it back
+    assert not s.router().holding.unsettled and s.engine.host.have[key] == present
+
+
 def test_the_deadline_is_never_behind_what_is_due() -> None:
     s = Stage(instance("A", priority=150), instance("B", virtual_router_id=52, priority=200, addresses=()))
     s.until(1000.5)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hakeep.config.settled import Global, VirtualAddress, VrrpInstance
-from hakeep.objects.filter import Device, FencedRouter, NoAccept, Sender, VmacReports, to_script
+from hakeep.objects.filter import Device, FencedRouter, Filter, NoAccept, Sender, VmacReports, to_script
 from hakeep.objects.rtnl import Address, Ipvlan, Link, Macvlan
-from hakeep.vrrp.fence import Seat, WantedFilter, fence_timeout, table_name, wanted_filter
+from hakeep.vrrp.fence import FilterPlan, Seat, fence_timeout, table_name
 
 MAC = bytes.fromhex("00005e000133")
 LINKS = {
@@ -30,12 +31,18 @@ ONE = VrrpInstance(
 SEAT = Seat("eth0", SOURCE, (("eth0", VIP),))
 
 
+class Found(NamedTuple):
+    filter: Filter
+    unfenced: dict[str, str]
+
+
 def wanted(
     *instances: VrrpInstance, holding: str = "VI_1", seats: dict[str, Seat] | None = None, **more: object
-) -> WantedFilter:
-    return wanted_filter(
-        instances or (ONE,), holding.split(), {"VI_1": SEAT} if seats is None else seats, LINKS, **more  # type: ignore[arg-type]
+) -> Found:
+    plan = FilterPlan(
+        instances or (ONE,), {"VI_1": SEAT} if seats is None else seats, LINKS, **more  # type: ignore[arg-type]
     )
+    return Found(plan.wanted(holding.split()), plan.unfenced)
 
 
 def test_timeout_is_just_below_the_shortest_takeover() -> None:
@@ -183,8 +190,23 @@ def test_a_hold_changes_elements_only(data: st.DataObject) -> None:
         mine = data.draw(st.lists(st.tuples(st.sampled_from(["eth0", "eth1"]), st.sampled_from(addresses))))
         seats[name] = Seat("eth0", SOURCE, tuple(mine))
     holders = st.sets(st.sampled_from([instance.name for instance in instances]))
-    before = wanted_filter(instances, data.draw(holders), seats, LINKS)
-    after = wanted_filter(instances, data.draw(holders), seats, LINKS)
-    assert all(" element " in line for line in to_script(before.filter, after.filter).splitlines())
-    keys = [(router.number, *vip) for router in after.filter.fence.routers for vip in router.vips]
+    plan = FilterPlan(instances, seats, LINKS)
+    before, after = plan.wanted(data.draw(holders)), plan.wanted(data.draw(holders))
+    assert all(" element " in line for line in to_script(before, after).splitlines())
+    keys = [(router.number, *vip) for router in after.fence.routers for vip in router.vips]
     assert len({key[1:] for key in keys}) == len(keys)
+
+
+def test_a_takeover_of_a_thousand_costs_little() -> None:
+    """Who holds changes in the middle of a takeover: what does not depend on it is not worked out again."""
+    instances = [VrrpInstance(f"VI_{n}", n % 255 + 1, f"eth{n // 255}") for n in range(1000)]
+    seats = {
+        f"VI_{n}": Seat(f"eth{n // 255}", SOURCE, ((f"eth{n // 255}", IPv4Address(0x0A000000 + n)),))
+        for n in range(1000)
+    }
+    plan = FilterPlan(instances, seats, LINKS)
+    none, every = plan.wanted(()), plan.wanted(frozenset(seats))
+    assert [len(f.vips) for f in every.fence.routers] == [1] * 1000
+    again = plan.wanted(frozenset(seats))
+    assert all(one is other for one, other in zip(again.fence.routers, every.fence.routers, strict=True))
+    assert all(one is other for one, other in zip(plan.wanted(()).fence.routers, none.fence.routers, strict=True))

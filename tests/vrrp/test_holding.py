@@ -133,6 +133,39 @@ def test_taking_back_at_once_renews_what_is_still_there() -> None:
     assert s.renewed()[-1] == pytest.approx(s.sent()[-1][0])
 
 
+def test_a_router_that_hands_over_renews_what_it_still_holds() -> None:
+    """Its lease would end before the next holder has come: the renewal must not be dropped on its way to the kernel."""
+    s = master()
+    s.until(s.now + 5)
+    s.until(s.router().last_sent + 0.97)
+    s.step(m.Commanded("standby", ("V",), 1e9, True))
+    assert s.router().holding.leaving
+    renewal = next(e for at, e in s.effects if at == s.now and isinstance(e, m.Renew))
+    assert [a.valid_lft for a in renewal.addresses] == [2] * len(KEYS)
+    assert all(s.engine.holds(key) for key in KEYS)
+    s.until(s.now + 2)
+    assert not any(s.engine.holds(key) for key in KEYS), "a renewal would bring it back"
+
+
+def test_who_hands_over_does_not_cut_the_lease_of_who_serves() -> None:
+    """Two instances name the same address, and one of them goes."""
+    one, two = instance("A"), instance("B", virtual_router_id=52, vip_lease=30.0)
+    s = Stage(one, two)
+    s.until(20)
+    s.until(s.router("A").last_sent + 0.97)
+    assert {r.state for r in s.engine.routers.values()} == {MASTER}
+    s.step(m.Commanded("standby", ("A",), 1e9, True))
+    assert s.router("A").holding.leaving
+    assert [e for at, e in s.effects if at == s.now and isinstance(e, m.Renew)] == []
+    s.step(m.Commanded("resume", ("A",), 1e9, True))
+    s.until(40)
+    s.until(s.router("A").last_sent + 0.97)
+    s.step(m.Commanded("standby", ("B",), 1e9, True))
+    s.step(m.Commanded("standby", ("A",), 1e9, True))
+    renewals = [e for at, e in s.effects if at == s.now and isinstance(e, m.Renew)]
+    assert [e.router for e in renewals] == ["A"], "the last one keeps it until its successor is there"
+
+
 # ------------------------------------------------------------------------------------------------------- put back
 
 
@@ -211,6 +244,7 @@ def test_a_refused_removal_is_tried_again() -> None:
     s = master()
     s.stubborn[KEYS[0]] = EBUSY
     s.hear(200)
+    s.until(s.now + 0.06)
     assert s.has(VIP4[0]) and not s.has(VIP4[1])
     assert s.engine.masters() == {"V"}, "the fence must go on watching it"
     del s.stubborn[KEYS[0]]
@@ -224,6 +258,7 @@ def test_a_renewal_that_revives_a_released_address_is_cleaned_up() -> None:
     s.kernel.pop(KEYS[0])
     s.step(m.AddressChanged(Address(*KEYS[0]), False, 0))
     s.hear(200)
+    s.until(s.now + 0.06)
     s.kernel[KEYS[0]] = Address(*KEYS[0], valid_lft=2)
     s.step(m.Applied((KEYS[0],), ()))
     assert not s.has(VIP4[0])
@@ -391,7 +426,9 @@ def test_scripts_hear_of_master_when_the_addresses_are_there_and_of_the_rest_whe
     assert s.told() == ["BACKUP", "MASTER"]
     s.hear(200, at + 1.5)
     assert s.told() == ["BACKUP", "MASTER"]
-    s.until(at + 1.53)
+    s.until(at + 1.56)
+    assert s.told() == ["BACKUP", "MASTER"]
+    s.until(at + 1.58)
     assert s.told() == ["BACKUP", "MASTER", "BACKUP"]
 
 
@@ -462,3 +499,55 @@ def test_who_is_not_master_announces_nothing() -> None:
     for _ in range(30):
         s.hear(200, s.now + 1)
     assert s.announced() == []
+
+
+# ------------------------------------------------------------------------------------- giving way to a better master
+
+
+def test_who_gives_way_is_silent_at_once_and_serves_until_the_better_one_does() -> None:
+    s = master()
+    at = s.now
+    s.hear(200)
+    assert s.state is BACKUP and s.has(VIP4[0])
+    s.step(m.Heard("eth0", KEYS[1][1].packed, b"\2" * 6), at + 0.002)
+    assert s.has(VIP4[0]) and not s.has(VIP4[1]), "each address goes when it is announced"
+    s.until(at + 0.05)
+    assert s.has(VIP4[0])
+    s.until(at + 0.052)
+    assert not s.has(VIP4[0]), "and all of them when the better one should have them"
+    assert s.sent(at) == [] and s.announced(at) == []
+
+
+def test_nobody_serves_beside_a_better_one_on_a_vmac_or_where_duplicates_are_looked_for() -> None:
+    vmac = replace(ETH0, index=7, name="vrrp.51", kind="macvlan", base_index=2)
+    s = Stage(instance(priority=100, vmac=Vmac()), links=(ETH0, vmac))
+    s.until(10)
+    assert s.state is MASTER and s.has()
+    s.hear(200)
+    assert s.state is BACKUP and not s.has()
+    six = tuple(replace(vip(text), dad=True) for text in VIP6)
+    s = Stage(instance(priority=100, family=6, addresses=six))
+    s.until(10)
+    assert s.state is MASTER and s.has(VIP6[0])
+    s.hear(200)
+    assert s.state is BACKUP and not s.has(VIP6[0])
+
+
+def test_who_gave_way_to_one_that_vanishes_takes_back_what_it_still_has() -> None:
+    s = Stage(instance(version=3, advert_int=0.01, priority=254))
+    s.until(1)
+    assert s.state is MASTER
+    at = s.now
+    s.hear(255, advert_int=0.01)
+    s.hear(0, advert_int=0.01)
+    s.until(at + 0.04)
+    assert s.state is MASTER and not s.router().holding.leaving
+    s.until(at + 1)
+    assert s.has() and [what for when, what, _ in s.touched if when >= at] == []
+
+
+def test_who_may_have_overslept_does_not_serve_beside_anybody() -> None:
+    s = master()
+    s.freeze(s.router().late_at + 0.1)
+    s.hear(200)
+    assert s.state is BACKUP and not s.has()

@@ -117,6 +117,18 @@ def test_a_backup_moves_its_timer_by_the_difference() -> None:
     assert s.router().timer == pytest.approx(1.5 + 56 / 256)
 
 
+def test_a_backup_that_is_better_no_more_follows_whom_it_was_about_to_preempt() -> None:
+    """One lost advert after that must not make it take over from a master that is well (seed 11467)."""
+    s = Stage(instance(priority=1))
+    s.hear(100, 1.0)
+    s.reload(instance(priority=200))
+    s.hear(100, 2.0)
+    s.hear(100, 3.0)
+    s.reload(instance(priority=1))
+    assert s.router().timer == pytest.approx(3 + 3 + 255 / 256)
+    assert s.router().master_priority == 100
+
+
 def test_a_backup_with_a_new_interval_waits_from_now() -> None:
     """From 5 s to 1 s: what was heard 4 s ago is no reason to take over at once."""
     s = Stage(instance(version=3, advert_int=5.0))
@@ -258,17 +270,13 @@ def test_a_reload_while_stopping_is_too_late() -> None:
     assert s.reload(replace(ONE, priority=7)) == []
 
 
-def test_new_rate_limits_and_leases_that_are_too_many() -> None:
+def test_new_rate_limits() -> None:
     s = master()
     s.reload(ONE, garp_limits=(GarpLimit((), 1.0),))
     s.router().holding.announce_again()
     at = s.now
     s.until(at + 3)
     assert [round(when - at, 3) for when, _ in s.announced()] == [0.0, 1.0]
-    many = replace(ONE, addresses=tuple(vip(f"10.{n // 250}.{n % 250}.9") for n in range(1001)))
-    s.reload(many)
-    assert s.logged("1001 IPv4 addresses")
-    assert s.router().holding.lease is None
 
 
 def test_a_source_address_may_be_a_former_virtual_one() -> None:

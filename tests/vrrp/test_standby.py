@@ -54,6 +54,7 @@ def test_when_nobody_comes_it_serves_on_without_a_gap_as_the_last_choice() -> No
     assert {p for _, p in s.sent(at + 0.1)} == {1}
     assert s.sent(at + 0.1)[0][0] <= at + 1.1
     s.hear(2, at + 10.2)
+    s.until(at + 10.3)
     assert s.state is BACKUP and not s.has()
 
 

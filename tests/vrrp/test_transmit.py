@@ -167,6 +167,18 @@ def test_ah_counts_adverts_and_signs_for_each_destination() -> None:
     assert memory.ah_sequence == 43
 
 
+def test_an_advert_that_reached_nobody_uses_up_no_sequence() -> None:
+    memory = AuthMemory(ah_sequence=41)
+    transmitter = Transmitter(AH, A, memory)
+    for _ in range(3):
+        assert ah.decode(transmitter.packets(100, WALL)[0][1][20:]).sequence == 42
+        transmitter.take_back()
+    assert memory.ah_sequence == 41
+    plain = AuthMemory()
+    Transmitter(V2, A, plain).take_back()
+    assert plain == AuthMemory()
+
+
 def test_ah_falls_silent_when_its_sequence_runs_out() -> None:
     memory = AuthMemory(ah_sequence=0xFFFFFFFC)
     transmitter = Transmitter(AH, A, memory)

@@ -63,20 +63,10 @@ def test_lifetimes_and_flags() -> None:
     assert [(v.address.valid_lft, v.address.preferred_lft) for v in for_ever] == [(None, None), (None, None), (None, 0)]
 
 
-def many(name: str, family: int, count: int, **fields: object) -> object:
-    texts = [f"10.0.{n // 250}.{n % 250}" if family == 4 else f"2001:db8::{n:x}" for n in range(count)]
-    return instance(name, family=family, addresses=tuple(map(vip, texts)), **fields)
-
-
-def test_leases_are_switched_off_where_they_would_cost_too_much() -> None:
-    four, six, small = many("A", 4, 900), many("B", 6, 65), instance("C")
-    lengths, warning = wanted.leases(Settings(vrrp=(four, six, small)))  # type: ignore[arg-type]
-    assert set(lengths) == {"A", "C"}
-    assert "65 IPv6 addresses, at most 64" in warning and "IPv4" not in warning
-    lengths, warning = wanted.leases(Settings(vrrp=(many("A", 4, 1000), small)))  # type: ignore[arg-type]
-    assert lengths == {} and "1001 IPv4 addresses" in warning
-    lengths, warning = wanted.leases(Settings(vrrp=(many("A", 4, 1000, vip_lease=None), small)))  # type: ignore[arg-type]
-    assert set(lengths) == {"C"} and warning == ""
+def test_instances_have_a_lease_unless_it_is_off() -> None:
+    """The caps on their number are settled with the configuration, see tests/config/test_settle.py."""
+    instances = (instance("A", vip_lease=None), instance("B"), instance("C", vip_lease=7.0))
+    assert wanted.leases(Settings(vrrp=instances)) == {"B": 2, "C": 7}
 
 
 def test_addresses_on_other_interfaces_get_vmacs_of_their_own() -> None:
