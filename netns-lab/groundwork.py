@@ -134,6 +134,19 @@ def _install(requirements: Path) -> None:
                          f"Try again, or:\n  {PYTHON} -m pip install -r {requirements}")
 
 
+def install_commands() -> None:
+    """Puts `hakeep` and `hakeepd` of this tree into .venv; what is edited is what runs. SystemExit when that fails."""
+    ask = "import importlib.metadata as m; print(m.distribution('hakeep').read_text('direct_url.json'))"
+    asked = subprocess.run([str(PYTHON), "-c", ask], capture_output=True, text=True, cwd=str(VENV))
+    if ROOT.as_uri() + '"' in asked.stdout and (PYTHON.parent / "hakeepd").exists():
+        return
+    with _one_at_a_time():
+        done = subprocess.run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+                               "--no-build-isolation", "--editable", str(ROOT)])
+    if done.returncode:
+        raise SystemExit("pip could not install hakeep itself into .venv.")
+
+
 def apt_install(packages: list[str]) -> bool:
     """Installs Debian packages as root, starting and enabling nothing. True when that worked."""
     if not find_program("apt-get"):

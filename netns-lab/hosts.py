@@ -38,9 +38,14 @@ cd "$1" && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/tmp && mkdir -
 mount --no-canonicalize --bind . "$1" && hostname "$0" && shift && cd / && exec "$@"
 """
 
+#: The same for one that was started before: what it left in /run is still there, as on a real host. $0 and $1 as above.
+_RETURN = """
+hostname "$0" && shift && exec "$@"
+"""
+
 #: FRR's two daemons share a /run. $0 = configuration of vrrpd.
 _FRR = """
-mkdir -m 777 /run/frr /var/tmp/frr && cd /usr/lib/frr
+rm -rf /run/frr /var/tmp/frr && mkdir -m 777 /run/frr /var/tmp/frr && cd /usr/lib/frr
 options="-z /run/frr/zserv.api --vty_socket /run/frr --log stdout"
 ./zebra $options -i /run/frr/zebra.pid -f /dev/null &
 until [ -S /run/frr/zserv.api ]; do sleep 0.02; done
@@ -148,9 +153,15 @@ class Daemon:
         return 0, 0
 
     def start(self) -> Daemon:
-        """Starts it; its output is appended to the log."""
-        environment = {**os.environ, "PATH": PATH, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        prefix = ("nsenter", f"--net={self.host.path}", "--", "unshare", "--mount", "--uts", "--", "sh", "-c", _FURNISH)
+        """Starts it; its output is appended to the log. What it left in /run before is there again, except for
+        keepalived and FRR, which trip over pid files and sockets of those that were killed."""
+        modules = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PATH": PATH, "PYTHONPATH": modules, "PYTHONUNBUFFERED": "1"}
+        prefix: tuple[str, ...] = ("nsenter", f"--net={self.host.path}")
+        if self._pin >= 0 and self.words[0] not in ("keepalived", "sh"):
+            prefix += (f"--mount=/proc/{os.getpid()}/fd/{self._pin}", "--", "unshare", "--uts", "sh", "-c", _RETURN)
+        else:
+            prefix += ("--", "unshare", "--mount", "--uts", "--", "sh", "-c", _FURNISH)
         with self.log_path.open("ab") as log:
             started = subprocess.Popen((*prefix, self.host.name, str(self._files), *self.words), env=environment,
                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

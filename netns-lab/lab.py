@@ -67,9 +67,11 @@ def up(name: str, hakeepd: list[str]) -> None:
 
 def _stand(name: str, hakeepd: list[str], tell: int) -> NoReturn:
     """In the background: the world and the network in it, until SIGTERM."""
+    state = state_file(name)  # found now: once there is a world, an ordinary user is called root in it
+
     def write_down(first: int) -> None:
-        state_file(name).parent.mkdir(parents=True, exist_ok=True)
-        state_file(name).write_text(f"{first} {_born(first)}")
+        state.parent.mkdir(parents=True, exist_ok=True)
+        state.write_text(f"{first} {_born(first)}")
         os.close(tell)
 
     os.setsid()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import ctypes
+import itertools
 import os
 import select
 import socket
@@ -205,14 +206,17 @@ class Prober:
     """Asks for an IPv4 address over and over, and keeps who answers in `replies` of (at, host).
 
     Each round is one ARP request to all, and one ICMP echo request to each holder's own MAC: so a host that still
-    answers a neighbour with an old ARP entry is found as well.
+    answers a neighbour with an old ARP entry is found as well. Where they share one, `mac` is asked. `rounds` are the
+    times of the rounds, and `echoes` has the numbers of those whose echo a host answered.
     """
 
     def __init__(self, observer: Host, address: str, macs: dict[str, str], source: str, interval: float = 0.002,
-                 interface: str = "eth0") -> None:
+                 interface: str = "eth0", mac: str = "") -> None:
         self.replies: list[tuple[float, str]] = []
         self.rounds: list[float] = []
+        self.echoes: dict[str, set[int]] = {host: set() for host in macs}
         self._macs = {bytes.fromhex(mac.replace(":", "")): host for host, mac in macs.items()}
+        self._asked = [bytes.fromhex(mac.replace(":", ""))] if mac else list(self._macs)
         self._interval = interval
         self._ours = bytes.fromhex(observer.macs()[interface].replace(":", ""))
         self._target, self._source = socket.inet_aton(address), socket.inet_aton(source)
@@ -233,15 +237,16 @@ class Prober:
     def _ask(self) -> None:
         arp = (b"\xff" * 6 + self._ours + bytes.fromhex("0806 0001 0800 06 04 0001") + self._ours + self._source
                + bytes(6) + self._target)
-        echo = bytes.fromhex("0800 0000 0b0b 0001")
-        echo = echo[:2] + checksum(echo).to_bytes(2) + echo[4:]
         ip = bytes.fromhex("4500 001c 0000 0000 40 01 0000") + self._source + self._target
         ip = ip[:10] + checksum(ip).to_bytes(2) + ip[12:]
-        questions = [arp, *(mac + self._ours + b"\x08\x00" + ip + echo for mac in self._macs)]
+        heads = [mac + self._ours + b"\x08\x00" + ip for mac in self._asked]
         while not self._stopping.wait(self._interval):
+            echo = struct.pack("!HHI", 0x0800, 0, len(self.rounds))  # identifier and sequence number: one number
+            echo = echo[:2] + checksum(echo).to_bytes(2) + echo[4:]
             self.rounds.append(time.time())
-            for question in questions:
-                self._socket.send(question)
+            self._socket.send(arp)
+            for head in heads:
+                self._socket.send(head + echo)
 
     def _take(self, sock: socket.socket) -> None:
         frame, at, _, direction = stamped(sock)
@@ -249,6 +254,8 @@ class Prober:
             frame[12:14] == b"\x08\0" and frame[23] == 1 and frame[34] == 0 and frame[26:30] == self._target)
         if direction != PACKET_OUTGOING and is_answer and (host := self._macs.get(frame[6:12])):
             self.replies.append((at, host))
+            if frame[12:14] == b"\x08\0":
+                self.echoes[host].add(int.from_bytes(frame[38:42]))
 
     def answered(self, host: str, since: float = 0, until: float = float("inf")) -> list[float]:
         """When that host answered, between two times."""
@@ -262,6 +269,29 @@ class Prober:
                 found[-1] = Interval(found[-1].start, at)
             else:
                 found.append(Interval(at, at))
+        return found
+
+    def lost(self, since: float, until: float, moves: Sequence[tuple[float, str]] | None = None) -> list[Interval]:
+        """The stretches in which a client's requests between two times stayed without an answer.
+
+        A client asks the host that was announced last: `moves` are the times and hosts of the announcements. In the
+        round of a move it may ask either. Without `moves` it is the switch that knows whom to ask.
+        """
+        found: list[Interval] = []
+        rounds = self.rounds[:]
+        for number, (at, following) in enumerate(itertools.pairwise(rounds)):
+            if at < since or following > until:
+                continue
+            asked = set(self.echoes)
+            if moves is not None:
+                asked = {host for moment, host in moves if at <= moment <= following}
+                asked |= {host for _, host in [move for move in moves if move[0] < at][-1:]}
+            if any(number in self.echoes[host] for host in asked):
+                continue
+            if found and found[-1].end == at:
+                found[-1] = Interval(found[-1].start, following)
+            else:
+                found.append(Interval(at, following))
         return found
 
     def overlap(self, one: str, other: str, since: float, until: float = float("inf")) -> float:

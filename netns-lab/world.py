@@ -112,7 +112,8 @@ def joining(first: int) -> list[str]:
     """The beginning of a command line: what follows it runs in the world whose first process is `first`."""
     same = Path("/proc/self/ns/user").stat().st_ino == Path(f"/proc/{first}/ns/user").stat().st_ino
     user = [] if same else ["--user", "--preserve-credentials"]
-    return ["nsenter", f"--target={first}", *user, "--mount", "--root", "--net", "--pid", "--uts", f"--wd={Path.cwd()}", "--"]
+    spaces = ["--mount", "--root", "--net", "--pid", "--uts"]
+    return ["nsenter", f"--target={first}", *user, *spaces, f"--wd={Path.cwd()}", "--"]
 
 
 def inside() -> bool:

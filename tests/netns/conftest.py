@@ -35,7 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
                                                                                            pytest.TestReport]:
     """A failure shows what was on the wire and in the logs."""
     report = yield
-    if report.failed and call.when == "call":
+    if report.failed and call.when in ("setup", "call"):
         report.sections += [("what was seen", scene.story()) for scene in item.stash.get(SCENES, [])]
     return report
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import time
 from dataclasses import dataclass
@@ -108,6 +107,7 @@ class Scene:
 
     def start(self, daemon: Daemon) -> float:
         """Starts a daemon (again); when it began to listen for adverts."""
+        wait_until(lambda: not self._ears(daemon), 20, "the kernel has buried what was there before")
         daemon.start()
         if daemon.words[0] == "sh":  # FRR's sockets look different
             return time.time()
@@ -118,9 +118,8 @@ class Scene:
     @staticmethod
     def _ears(daemon: Daemon) -> int:
         """How many raw sockets for VRRP and AH there are on the daemon's host."""
-        tables = ""
-        with contextlib.suppress(OSError):  # it was never started, or has ended
-            tables = "".join(Path(f"/proc/{daemon.pid}/net/{table}").read_text() for table in ("raw", "raw6"))
+        with daemon.host.inside():
+            tables = "".join(Path(f"/proc/thread-self/net/{table}").read_text() for table in ("raw", "raw6"))
         return sum(line.split(":")[2][:4] in ("0070", "0033") for line in tables.splitlines() if ":" in line)
 
     def holders(self) -> set[str]:

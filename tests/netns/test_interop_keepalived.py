@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 from hosts import wait_until
-from scene import VIP, VIP6, Scene, Way
+from scene import VIP, VIP6, VRID, Scene, Way
 
 pytestmark = [pytest.mark.netns, pytest.mark.interop, pytest.mark.usefixtures("keepalived")]
 
@@ -22,14 +22,21 @@ WAYS = {
     "v2-ah": Way(2, 1, "authentication {{\n auth_type AH\n auth_pass 1234abcd\n }}", auth="AH"),
     "v2-vmac": Way(2, 1, "use_vmac"),
     "v3": Way(3, 0.2),
+    "v3-vmac": Way(3, 0.2, "use_vmac"),
     "v3-ipv6": Way(3, 0.2, vips=("fe80::51/64", f"{VIP6}/64"), source="fe80::"),
+    "v3-ipv6-vmac": Way(3, 0.2, "use_vmac", vips=("fe80::51/64", f"{VIP6}/64"), source="fe80::"),
     "v3-unicast": Way(3, 0.2, "unicast_src_ip 192.0.2.{me}\n unicast_peer {{\n 192.0.2.{peer}\n }}"),
+    "v3-ipv6-unicast": Way(3, 0.2, "unicast_src_ip 2001:db8::{me}\n unicast_peer {{\n 2001:db8::{peer}\n }}",
+                           vips=(f"{VIP6}/64",), source="2001:db8::"),
 }
 
 #: How much later than in theory a takeover may be, in seconds: two busy processors, and one process that wakes up.
 LATE = 0.15
 #: How much earlier: rounding and clocks.
 EARLY = 0.01
+
+#: Whom an advert goes to when it goes to a peer: b, for what a says is looked at.
+PEERS = ("192.0.2.12", "2001:db8::12")
 
 COMPLAINT = re.compile(r"invalid|auth.*(fail|mismatch)|mismatch|bogus|checksum|malformed|replay|wrong", re.IGNORECASE)
 
@@ -78,7 +85,16 @@ def the_adverts_are_right(scene: Scene, way: Way) -> None:
         assert advert.interval == way.interval
         assert advert.addresses == tuple(vip.partition("/")[0] for vip in way.vips)
         assert advert.source.startswith(way.source)
-        assert advert.ttl == 255
+        assert advert.ttl == (64 if advert.destination == PEERS[1] else 255)  # the system's own, without unicast_ttl
+        assert advert.mac == mac_of(scene, way, "a")
+        assert (advert.destination in PEERS) == ("unicast" in way.extra)
+
+
+def mac_of(scene: Scene, way: Way, host: str) -> str:
+    """The MAC address that a master on that host shows: of the virtual router (RFC 9568 section 7.3) or its own."""
+    if "use_vmac" in way.extra:
+        return f"00:00:5e:00:{2 if ':' in way.vips[0] else 1:02x}:{VRID:02x}"
+    return scene.network[host].macs()["eth0"]
 
 
 def takeover(scene: Scene, way: Way, since: float, delay: float) -> None:
@@ -87,6 +103,7 @@ def takeover(scene: Scene, way: Way, since: float, delay: float) -> None:
     assert delay - EARLY <= first.at - since <= delay + LATE
     announced = wait_until(lambda: scene.sniffer.announcements("b", first.at, scene.vip), 1, "b announces the address")
     assert announced[0].at - first.at < LATE
+    assert announced[0].mac == mac_of(scene, way, "b")
     wait_until(lambda: "b" in scene.holders(), 1, "b has the address")
     time.sleep(2 * way.interval)
     assert not [advert for advert in scene.sniffer.adverts("a", first.at) if advert.priority], "a second master"

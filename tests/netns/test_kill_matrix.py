@@ -19,6 +19,7 @@ import pytest
 from hosts import Daemon, wait_until
 from observe import Prober
 from scene import VIP, VIP6, Scene, Way
+from yardstick import Yardstick
 
 pytestmark = [
     pytest.mark.netns,
@@ -33,11 +34,15 @@ MORE = f"virtual_ipaddress_excluded {{\n {VIP6}/64\n }}"
 GRAIN = 0.006
 #: The most that two hosts may be reachable, in seconds: after a crash with the fence, and in a move that was planned.
 CRASH, PLANNED = 0.005 + GRAIN, 0.1
-#: Seconds after which the supervisor respawns at once again.
-DEATHS_FORGOTTEN = 10.5
+#: An answer is here within this time, or there is none.
+ANSWERING = 0.1
 
-#: A killed worker is MASTER again within this time, in seconds.
-RESPAWN = 0.1
+#: A killed worker is MASTER again within this time, in seconds, and says so; its next advert may be this late.
+RESPAWN, LATE = 0.1, 0.02
+RESUMED = "Resuming MASTER STATE"
+#: Seconds by which a machine may be late itself, and how often it is asked; after how many seconds the supervisor
+#: respawns at once again.
+UNFIT, TRIES, DEATHS_FORGOTTEN = 0.05, 3, 10.5
 
 
 class Cell:
@@ -66,9 +71,8 @@ class Cell:
     def pids(self, target: str) -> list[int]:
         """The processes of a that are meant by "supervisor", "worker" or "all"."""
         everything = self.a.processes()
-        workers = [pid for pid in everything if is_worker(self.a, pid)]
-        assert workers, "a has no vrrp worker"
-        return {"supervisor": [self.a.pid], "worker": workers, "all": everything}[target]
+        assert workers(self.a), "a has no vrrp worker"
+        return {"supervisor": [self.a.pid], "worker": workers(self.a), "all": everything}[target]
 
     def send(self, number: int, pids: list[int]) -> float:
         """Sends a signal, in the middle between two adverts; returns when."""
@@ -85,6 +89,19 @@ class Cell:
         """Not longer than `bound` did both hosts answer."""
         overlap = self.prober.overlap("a", "b", since, until)
         assert overlap <= bound, f"both answered for {overlap * 1000:.1f} ms, allowed are {bound * 1000:.1f} ms"
+
+    def check_served(self, since: float, until: float, bound: float = 0.0) -> None:
+        """A client that follows the announcements was without an answer for at most `bound` seconds; by default every
+        single request was answered."""
+        moves = [(seen.at, seen.host) for seen in self.scene.sniffer.announcements(address=VIP)]
+        lost = self.prober.lost(since, min(until, time.time() - ANSWERING), moves)
+        longest = max((stretch.end - stretch.start for stretch in lost), default=0.0)
+        told = f"no answer for {longest * 1000:.0f} ms, allowed are {bound * 1000:.0f} ms: {lost}, {moves[-12:]}"
+        assert longest <= bound, told
+
+    def check_crash_was_short(self, since: float) -> None:
+        """Nobody answered for at most a down interval and 0.2 s."""
+        self.check_served(since, time.time(), self.down_interval + 0.2)
 
     def check_gone(self, since: float) -> None:
         """The kernel has taken the address from a within the lease."""
@@ -110,18 +127,21 @@ class Cell:
 
 
 def signal_all(pids: list[int], number: int) -> float:
-    """The signal to each of them that still lives; returns when."""
+    """The signal to each of them that still lives; returns when. Those who are killed are stopped first, so that none
+    sees another one die."""
     now = time.time()
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+    for each in [signal.SIGSTOP, number] if number == signal.SIGKILL and len(pids) > 1 else [number]:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, each)
     return now
 
 
-def is_worker(daemon: Daemon, pid: int) -> bool:
-    """True for a vrrp worker, by its name."""
-    name = Path(f"/proc/{pid}/comm").read_text().strip()
-    return pid != daemon.pid and name in ("hakeepd_vrrp", "keepalived_vrrp", "keepalived")
+def workers(daemon: Daemon) -> list[int]:
+    """Its vrrp workers, known by their name."""
+    names = ("hakeepd_vrrp", "keepalived_vrrp", "keepalived")
+    return [pid for pid in daemon.processes()
+            if pid != daemon.pid and Path(f"/proc/{pid}/comm").read_text().strip() in names]
 
 
 @pytest.fixture
@@ -145,6 +165,7 @@ def test_term(cell: Cell, target: str) -> None:
     cell.check_master("b", 5)
     assert wait_until(lambda: not cell.a.alive(), 5, "a ends")
     cell.check_overlap(since, time.time(), PLANNED)
+    cell.check_served(since, time.time())
 
 
 def test_term_to_the_worker(cell: Cell) -> None:
@@ -154,6 +175,7 @@ def test_term_to_the_worker(cell: Cell) -> None:
     assert cell.takeover(since, 3) - farewell.at <= cell.way.skew(100) + 0.15
     cell.check_master("a", 2 * cell.down_interval + 5)
     cell.check_overlap(since, time.time(), PLANNED)
+    cell.check_served(since, time.time())
 
 
 def test_kill_the_supervisor(cell: Cell) -> None:
@@ -163,27 +185,49 @@ def test_kill_the_supervisor(cell: Cell) -> None:
     assert cell.takeover(since, 3) - farewell.at <= cell.way.skew(100) + 0.15
     cell.check_master("b", 5)
     cell.check_overlap(since, time.time(), PLANNED)
+    cell.check_served(since, time.time())
 
 
 def test_kill_the_worker(cell: Cell) -> None:
-    """A new worker goes on where the old one was: nobody sees a thing. On a machine that is busy with other tests one
-    try in three has to show it; the others must end well all the same."""
-    seen = []
-    for _ in range(3):
+    """A new worker goes on where the old one was: nobody sees a thing.
+
+    It has 0.1 s, and what this machine takes longer at this moment for any process that is buried and born again.
+    Where that alone is longer than `UNFIT`, it says nothing about a daemon, and there is another try.
+    """
+    for _ in range(TRIES):
         before = len(cell.scene.watch.changes)
-        since = cell.send(signal.SIGKILL, cell.pids("worker"))
-        late = cell.scene.first_advert("a", since, 5).at - since - cell.way.interval / 2
-        lost = [host for _, host, held in cell.scene.watch.changes[before:] if not held]
-        seen.append((late, lost))
-        cell.check_master("a", 5)
-        if late <= RESPAWN and not lost:
+        since, resumed, machine = kill_the_worker(cell)
+        if machine <= UNFIT:
             break
+        cell.check_master("a", 20)
         time.sleep(DEATHS_FORGOTTEN)
-    assert any(late <= RESPAWN and not lost for late, lost in seen), seen
+    else:
+        pytest.fail(f"processes are born {machine * 1000:.0f} ms late on this machine")
+    assert resumed - since <= RESPAWN + machine, f"MASTER again after {(resumed - since) * 1000:.0f} ms"
+    first = cell.scene.first_advert("a", since, 5).at
+    assert first - since <= max(cell.way.interval / 2, RESPAWN + machine) + LATE, "an advert was lost"
+    cell.check_master("a", 1)
     time.sleep(max(0.0, since + 5 - time.time()))
+    lost = [host for _, host, held in cell.scene.watch.changes[before:] if not held]
+    assert not lost, "the address was gone for a while"
+    cell.check_served(since - 0.1, time.time())
     assert cell.scene.sniffer.adverts("b", since) == []
     assert cell.prober.spells("b", since) == []
     assert len(cell.pids("worker")) == 1
+
+
+def kill_the_worker(cell: Cell) -> tuple[float, float, float]:
+    """In the middle between two adverts; when, when there was a MASTER again, and how late the machine was then."""
+    with Yardstick(cell.scene.network["a"].path) as yardstick:
+        worker, said = cell.pids("worker"), cell.a.log().count(RESUMED)
+        cell.scene.next_advert("a", cell.way.interval + 2)
+        time.sleep(cell.way.interval / 2)
+        since = time.time()
+        yardstick.kill()
+        signal_all(worker, signal.SIGKILL)
+        while cell.a.log().count(RESUMED) == said and time.time() < since + 5:
+            time.sleep(0.001)
+        return since, time.time(), yardstick.read()
 
 
 def test_kill_all(cell: Cell) -> None:
@@ -193,6 +237,7 @@ def test_kill_all(cell: Cell) -> None:
     assert took_over - cell.scene.sniffer.adverts("a")[-1].at <= cell.down_interval + 0.15
     cell.check_master("b", 5)
     cell.check_overlap(since, time.time(), cell.crash_bound())
+    cell.check_crash_was_short(since)
     cell.check_gone(since)
 
 
@@ -221,8 +266,10 @@ def test_stop_the_worker(cell: Cell) -> None:
     since = cell.send(signal.SIGSTOP, cell.pids("worker"))
     took_over = cell.takeover(since, cell.down_interval + 1)
     cell.check_overlap(since, took_over + 0.5, cell.crash_bound())
+    cell.check_crash_was_short(since)
     cell.check_master("a", 2 * cell.lease + 2 * cell.down_interval + 5)
     cell.check_overlap(took_over + 0.5, time.time(), PLANNED)
+    cell.check_served(took_over + 0.5, time.time())
 
 
 def test_stop_all(cell: Cell) -> None:
@@ -231,6 +278,7 @@ def test_stop_all(cell: Cell) -> None:
     cell.takeover(since, cell.down_interval + 1)
     cell.check_master("b", 5)
     cell.check_overlap(since, time.time(), cell.crash_bound())
+    cell.check_crash_was_short(since)
     cell.check_gone(since)
 
 
@@ -247,3 +295,5 @@ def test_stop_and_continue_after_the_takeover(cell: Cell, target: str) -> None:
     assert first.at - took_over >= cell.way.interval, "it spoke up as master although another one was there"
     cell.check_master("a", 5)
     cell.check_overlap(woken + 0.3, time.time(), PLANNED)
+    cell.check_crash_was_short(since)
+    cell.check_served(woken + 0.3, time.time())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import sysconfig
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import frames
@@ -125,6 +128,50 @@ def test_the_command_line(pair_is_up: None) -> None:
     wait_until(lambda: not lab("exec", "pair", "b", *holder.split()), 15, "b gave the address back")
     assert "MASTER" in lab("log", "pair", "a", "vrrp")
     assert "no host 'z'" in lab("kill", "pair", "z", status=1)
+
+
+#: An ordinary user whom nobody else is.
+SOMEBODY = 61234
+
+
+@pytest.fixture
+def as_somebody() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs the lab's command line as an ordinary user. Skips where root cannot be one, or Python is root's alone."""
+    if Path("/proc/self/uid_map").read_text().split()[2] == "1":
+        pytest.skip("this user namespace has one user")
+    become = ("setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups", "env", "-i",
+              f"PATH={os.environ['PATH']}", f"PYTHONPATH={sysconfig.get_path('purelib')}", "PYTHONDONTWRITEBYTECODE=1")
+    usual = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, usual):
+        refused = subprocess.run([*become, python, LAB / "world.py"], capture_output=True, text=True)
+        if refused.returncode == 0:
+            break
+    else:
+        pytest.skip(f"an ordinary user cannot have a world here: {refused.stderr.strip().splitlines()[-1:]}")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*become, python, LAB / "lab.py", *words], capture_output=True, text=True, timeout=60)
+
+    yield run
+    run("down", "pair")
+    shutil.rmtree(f"/tmp/lab-{SOMEBODY}", ignore_errors=True)
+
+
+@pytest.mark.netns
+@pytest.mark.xdist_group("lab")
+def test_an_ordinary_user_has_a_lab_of_his_own(as_somebody: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    up = as_somebody("up", "pair")
+    assert up.returncode == 0, up.stderr
+    assert "pair               up" in as_somebody("list").stdout
+    holder = ("ip", "-o", "addr", "show", "to", ANSWERS)
+    wait_until(lambda: as_somebody("exec", "pair", "a", *holder).stdout, 15, "a has the address")
+    assert as_somebody("kill", "pair", "a").returncode == 0
+    wait_until(lambda: as_somebody("exec", "pair", "b", *holder).stdout, 15, "b has the address")
+    assert as_somebody("start", "pair", "a").returncode == 0
+    wait_until(lambda: not as_somebody("exec", "pair", "b", *holder).stdout, 15, "b gave the address back")
+    assert "MASTER" in as_somebody("log", "pair", "a", "vrrp").stdout
+    assert as_somebody("down", "pair").returncode == 0
+    assert "pair               down" in as_somebody("list").stdout
 
 
 @pytest.mark.netns

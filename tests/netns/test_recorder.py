@@ -34,7 +34,7 @@ from hakeep.vrrp.process import VrrpProcess
 
 turn = VrrpProcess._turn
 
-def turn_or_break(self):
+def turn_or_break(self, *ready):
     order = Path("/run/order")
     if order.exists():
         what = order.read_text()
@@ -43,7 +43,7 @@ def turn_or_break(self):
             raise RuntimeError("ordered by the test")
         while what == "hang":
             pass
-    turn(self)
+    turn(self, *ready)
 
 VrrpProcess._turn = turn_or_break
 sys.exit(main())

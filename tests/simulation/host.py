@@ -144,6 +144,7 @@ class Host:
         self.stolen: list[float] = []
         self.master_since = 0.0
         self.changed_at = 0.0
+        self.gave_way: list[float] = []  # when it ceased to be MASTER and kept its addresses for a moment
         self.adverts: list[float] = []  # when adverts of priority > 0 left
         self.idle: list[list[float]] = [[0.0, NEVER]]  # when no worker ran
 

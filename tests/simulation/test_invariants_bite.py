@@ -9,7 +9,7 @@ import pytest
 
 from hakeep.objects.diff import Remove
 from hakeep.vrrp import router as router_
-from hakeep.vrrp import wanted
+from hakeep.vrrp import timers, wanted
 from hakeep.vrrp.engine import Engine
 from hakeep.vrrp.holding import Holding
 from hakeep.vrrp.messages import Changed, State
@@ -35,6 +35,16 @@ def leases_that_last(patch: Patch) -> None:
 
 def addresses_that_go_at_once(patch: Patch) -> None:
     patch.setattr(Holding, "hand_over", lambda self, now, limit, at_once: self.release())
+
+
+def losers_that_let_go_at_once(patch: Patch) -> None:
+    step = VirtualRouter._step_down
+    patch.setattr(VirtualRouter, "_step_down", lambda self, now, why, wait, overlap=0.0: step(self, now, why, wait))
+
+
+def losers_that_do_not_let_go(patch: Patch) -> None:
+    patch.setattr(timers, "overlap", lambda addresses: 0.3)
+    patch.setattr(Holding, "announced_elsewhere", lambda self, interface, ip: None)
 
 
 def backups_that_wait_too_long(patch: Patch) -> None:
@@ -83,6 +93,8 @@ def nobody_puts_back(patch: Patch) -> None:
         (a_fence_that_closes_late, "b"),
         (leases_that_last, "b"),
         (addresses_that_go_at_once, "c"),
+        (losers_that_let_go_at_once, "c"),
+        (losers_that_do_not_let_go, "b"),
         (backups_that_wait_too_long, "ac"),
         (nobody_claims, "d"),
         (hands_on_other_peoples_addresses, "e"),

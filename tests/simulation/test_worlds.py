@@ -21,3 +21,9 @@ def test_a_seed_tells_the_same_story_every_time() -> None:
     run(7, first)
     run(7, second)
     assert first == second and len(first) > 1000
+
+
+@pytest.mark.parametrize("seed", [11266, 11547, 13412, 13596])
+def test_who_gives_way_late_does_not_keep_its_addresses(seed: int) -> None:
+    """Frozen, it wakes up to an old advert of a master that has had the addresses for long."""
+    run(seed)

@@ -5,7 +5,7 @@ gone. Over all stretches of time in which the link is perfect, an overlap of two
 
 * with the fence: 5 ms;
 * with the lease alone: L + 1.05 s - the shortest down interval, if that is more (the kernel sweeps once a second);
-* after an operator's order: 100 ms, the planned overlap;
+* after an operator's order, and when a MASTER gives way to a better one: 100 ms, the planned overlap;
 
 and on top of each the model's own slowness: the kernel lane of the one that gives way (up to 20 ms here) and the flight
 of the advert that tells it.
@@ -57,7 +57,9 @@ def never_for_long(world: World) -> None:
                 if not _preempted(world, one, part[0]) and not _preempted(world, other, part[0])
             ]
             for left, right in _claimed(world, parts):
-                limit = max(bound, planned) if _follows_an_order(world, left) else bound
+                gave_way = _gave_way(one, left, bound) or _gave_way(other, left, bound)
+                expected = gave_way or _follows_an_order(world, left)
+                limit = max(bound, planned) if expected else bound
                 require(
                     right - left <= limit, "b",
                     f"{one.number} and {other.number} were both reachable for {right - left:.4f} s from {left:.4f} on, "
@@ -103,6 +105,11 @@ def _claimed(world: World, parts: list[tuple[float, float]]) -> list[tuple[float
 def _without(part: tuple[float, float], from_: float, to: float) -> list[tuple[float, float]]:
     left, right = part
     return [piece for piece in ((left, min(right, from_)), (max(left, to), right)) if piece[1] > piece[0]]
+
+
+def _gave_way(host: Host, at: float, bound: float) -> bool:
+    """Did this host hear of the other one no later after the beginning of an overlap than it may be unaware of it?"""
+    return any(at - 0.1 <= when <= at + bound for when in host.gave_way)
 
 
 def _follows_an_order(world: World, at: float) -> bool:

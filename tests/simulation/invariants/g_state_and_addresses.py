@@ -25,6 +25,8 @@ def held_iff_master(host: Host, event: Any, effects: list[Any]) -> None:
         require(False, "g", f"host {host.number} is {router.state} and holds {list(holding.held)} after {event}")
     if router.state is not host.before:
         host.changed_at = host.world.now
+        if host.before is State.MASTER and holding.leaving:
+            host.gave_way.append(host.world.now)
         if router.state is State.MASTER:
             host.master_since = host.world.now
     host.before = router.state
