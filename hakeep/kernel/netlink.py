@@ -24,6 +24,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from hakeep.kernel import bpf
+from hakeep.kernel.courier import Courier
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
@@ -148,20 +149,39 @@ class Netlink:
         means that all before it were done; reading an answer costs as much as a quarter of adding an address.
         Raises OSError when none of them was taken: EMSGSIZE (batch above the send buffer), ENOBUFS, ENOMEM.
         """
+        data, sequence = self.compose(batch, quiet=quiet)
+        if batch:
+            try:
+                self._socket.sendto(data, (0, 0))
+            except OSError:
+                self._last_seq = sequence.start - 1
+                raise
+        return sequence
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence number of the next message."""
+        return self._last_seq + 1
+
+    def compose(self, batch: Sequence[bytes], *, quiet: bool = False) -> tuple[bytearray, range]:
+        """What `send` would hand to the kernel, for a `courier` to do it, and the sequence numbers."""
         first = self._last_seq + 1
         sequence = range(first, first + len(batch))
-        if not batch:
-            return sequence
         data = bytearray().join(batch)
+        if not batch:
+            return data, sequence
         at, last = 0, sequence[-1]
         mask = ~NLM_F_ACK if quiet else -1
         for seq, message in zip(sequence, batch, strict=True):
             flags = _FLAGS.unpack_from(message, 6)[0]
             _FLAGS_SEQUENCE.pack_into(data, at + 6, flags & mask if seq != last else flags, seq)
             at += len(message)
-        self._socket.sendto(data, (0, 0))
         self._last_seq = sequence[-1] if sequence[-1] < 0x80000000 else 0  # 0 itself is what notifications have
-        return sequence
+        return data, sequence
+
+    def courier(self) -> Courier:
+        """A courier that sends through this socket."""
+        return Courier(self._socket)
 
     def receive(self) -> list[Incoming]:
         """What one read brings; empty when there is nothing to read. Never blocks.

@@ -13,7 +13,7 @@ and additions in the order of `wanted`: the first that is wanted is the first th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import eq
 from typing import Generic, TypeVar
@@ -57,10 +57,19 @@ def diff(
 
     `same(present, wished)` says whether a present object will do; by default they must be equal.
     """
-    changes: list[Change[K, T]] = [Remove(key, have[key]) for key in reversed(list(have)) if key not in wanted]
-    for key, wish in wanted.items():
+    return list(differences(have, wanted, wanted.items(), same=same))
+
+
+def differences(
+    have: Mapping[K, T], wanted: Container[K], wishes: Iterable[tuple[K, T]], *, same: Callable[[T, T], bool] = eq
+) -> Iterator[Change[K, T]]:
+    """The changes of `diff`, one by one as they are asked for, so that the first can be made while the last is not yet
+    thought of. `wanted` are the keys of `wishes`, which come in their order. Neither may change meanwhile."""
+    for key in reversed(list(have)):
+        if key not in wanted:
+            yield Remove(key, have[key])
+    for key, wish in wishes:
         if key not in have:
-            changes.append(Add(key, wish))
+            yield Add(key, wish)
         elif not same(have[key], wish):
-            changes.append(Replace(key, have[key], wish))
-    return changes
+            yield Replace(key, have[key], wish)

@@ -6,7 +6,7 @@ most of a millisecond), and then turns:
 1. take packets in, a burst of each socket, because what others said comes before what our timers want;
 2. tell the engine what the kernel and the parent said;
 3. if its deadline has passed, let it tick;
-4. carry one chunk of address changes to the kernel, and announce what that brought.
+4. give the kernel the next address changes, and announce those that it has made.
 
 Adverts leave in `_perform`, in the middle of a turn, and nothing that can wait comes before them.
 """
@@ -17,6 +17,7 @@ import gc
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,7 +34,7 @@ from hakeep.kernel.links import VirtualLinks
 from hakeep.kernel.netlink import Netlink, Overrun
 from hakeep.kernel.timer import Timer, suspended
 from hakeep.notify.notifier import Notifier
-from hakeep.report.routers import snapshots
+from hakeep.report.routers import Lines, packets, snapshots
 from hakeep.report.snapshot import to_document
 from hakeep.vrrp import messages as m
 from hakeep.vrrp import wanted
@@ -82,8 +83,13 @@ GARBAGE, GARBAGE_MAX = 20_000, 200_000
 #: What the socket for announcements is called among those that the parent keeps for the next worker.
 ANNOUNCEMENTS = "announcements"
 
-#: Snapshots go up at most this often.
-SNAPSHOT_GAP = 0.2
+#: Seconds until the loop, or the thread that hands addresses to the kernel, gets its turn from a busy other one.
+SWITCH = 0.0002
+
+#: Snapshots go up at most this often, and this long after a change at the latest. One of many addresses takes
+#: milliseconds: it waits until nothing is due, and then gives what was due a moment to be done.
+SNAPSHOT_GAP, SNAPSHOT_GAP_MAX = 0.2, 1.0
+SNAPSHOT_PAUSE = 0.005
 
 
 class VrrpProcess:
@@ -112,8 +118,10 @@ class VrrpProcess:
         self.notifier = Notifier(settings.globals, log)
         self.errands = Errands(self._watch, self._unwatch, log)
         self.finished = trio.Event()
-        self.snapshot_at = NEVER
+        self.snapshot_at = self.snapshot_latest = NEVER
+        self.shown: dict[str, Lines] = {}  # what snapshots have in common
         self.sockets_changed = False
+        self.new_masters: list[str] = []
         self.stoppers: set[str] = set()
         self.parent = os.getppid()
         self.unbound: dict[str, float] = {}  # routers without sockets, and when to try again
@@ -134,7 +142,7 @@ class VrrpProcess:
         self.wire.all_vrids = self.settings.globals.log_unknown_vrids
         self.engine = Engine(
             self.settings, now, links=host.links, addresses=host.addresses,
-            hold_until=hold_until(self.settings, now, respawned=respawned),
+            hold_until=hold_until(self.settings, now, self.log, respawned=respawned),
             marks=marks, out=self.outbox, standby=self.start.standby,
         )
         self.recorder = Recorder(self.engine)
@@ -148,6 +156,7 @@ class VrrpProcess:
             (self.signals_in, self._signalled),
         ):
             self._watch(fd, reader)
+        self.addresses.watch(self._watch)
         self._perform(self.engine.begin(), now)
         self.wire.close_unused()
         self.notifier.update(self.settings.globals, self.settings.vrrp)
@@ -162,6 +171,7 @@ class VrrpProcess:
         signal.signal(signal.SIGQUIT, lambda *_: self.record("on SIGQUIT"))
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
+        sys.setswitchinterval(SWITCH)
         gc.freeze()
         gc.disable()  # see _tidy_up
         self._watch(self.guest.fileno(), self.guest.read)
@@ -225,10 +235,14 @@ class VrrpProcess:
             self._step(news)
             if isinstance(news, m.Applied) and news.removed:
                 self.gate.holders_changed()
+        if self.new_masters:
+            self._keep_secondaries()
         self._tick()  # announcements of what the kernel has just acknowledged
         self.line.flush()
         now = time.monotonic()
-        self.wire.calm_down(now)
+        if self.wire.calm_down(now):
+            self.log(m.Level.NOTICE, "the flood of bad packets is over")
+            self._show_soon()
         if self.addresses.idle:
             self._afterwards(now)
 
@@ -257,7 +271,7 @@ class VrrpProcess:
             else:
                 self._rebind(m.Rebind(name, router.source))
         if now >= self.snapshot_at:
-            self._send_snapshot(now)
+            self._send_snapshot_in_peace(now)
         if self.errands:
             self.errands.end_overdue(now)
         self._tidy_up(self.engine.soonest - now > QUIET)
@@ -375,17 +389,25 @@ class VrrpProcess:
     def _changed(self, effect: m.Changed) -> None:
         router = self.engine.routers.get(effect.router)
         if router is not None and effect.state is m.State.MASTER:
-            self._keep_secondaries(effect.router)
+            self.new_masters.append(effect.router)
         self.testament.note(effect.router)
-        self.snapshot_at = min(self.snapshot_at, time.monotonic() + SNAPSHOT_GAP)
+        self._show_soon()
         self.gate.holders_changed()
 
-    def _keep_secondaries(self, name: str) -> None:
-        """While MASTER: an expiring first address must not take a later one of the same network with it."""
-        router = self.engine.routers[name]
-        if router.holding.lease is None and not router.settings.promote_secondaries:
-            return
-        interfaces = {v.address.interface for v in router.holding.addresses if v.address.ip.version == 4}
+    def _show_soon(self) -> None:
+        """There is something new for those who look at our status."""
+        now = time.monotonic()
+        self.snapshot_at = min(self.snapshot_at, now + SNAPSHOT_GAP)
+        self.snapshot_latest = min(self.snapshot_latest, now + SNAPSHOT_GAP_MAX)
+
+    def _keep_secondaries(self) -> None:
+        """While MASTER: an expiring first address must not take a later one of the same network with it. None expires
+        within a second, so the first addresses go to the kernel before this."""
+        interfaces: set[str] = set()
+        for router in [self.engine.routers.get(name) for name in self.new_masters]:
+            if router is not None and (router.holding.lease is not None or router.settings.promote_secondaries):
+                interfaces.update(v.address.interface for v in router.holding.addresses if v.address.ip.version == 4)
+        self.new_masters.clear()
         for interface in interfaces:
             with suppress(OSError):
                 self.sysctls.set(f"ipv4/conf/{interface}/promote_secondaries", "1")
@@ -428,6 +450,7 @@ class VrrpProcess:
                 now = time.monotonic()
         if self.wire.flood(self.engine.discarded, now):
             self.log(m.Level.WARNING, "flood of bad packets: dropping what the kernel can tell apart")
+            self._show_soon()
 
     def _timer_fired(self) -> None:
         self.timer.read()
@@ -529,11 +552,22 @@ class VrrpProcess:
             keys, fds = zip(*sockets[begin : begin + FDS_MAX], strict=True)
             self.line.send({"do": "sockets", "fds": keys, "last": begin + FDS_MAX >= len(sockets)}, fds)
 
+    def _send_snapshot_in_peace(self, now: float) -> None:
+        """Now, unless something else is due before it would be done: then after that, if it does not get too late."""
+        soonest = self.engine.soonest
+        if soonest - now > QUIET or now >= self.snapshot_latest:
+            self._send_snapshot(now)
+        else:
+            self.snapshot_at = min(max(now, soonest) + SNAPSHOT_PAUSE, self.snapshot_latest)
+
     def _send_snapshot(self, now: float) -> None:
-        self.snapshot_at = NEVER
-        routers = snapshots(self.engine, now, time.time(), self.gate.unfenced)
+        self.snapshot_at = self.snapshot_latest = NEVER
+        routers = snapshots(self.engine, now, time.time(), self.gate.unfenced, self.shown)
         documents = [to_document(router) for router in routers]
-        self.line.send({"do": "snapshot", "routers": documents, "recorder": len(self.recorder)})
+        self.line.send({
+            "do": "snapshot", "routers": documents, "recorder": len(self.recorder),
+            "packets": packets(self.engine, self.wire.floods), "flooded": self.wire.flooded,
+        })
         if self.sockets_changed:
             self._hand_up_sockets()
 
