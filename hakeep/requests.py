@@ -56,6 +56,8 @@ class Requests:
         self._signals = signals
         self._instance = in_force.facts.globals.instance
         self._routers: tuple[RouterSnapshot, ...] = ()
+        self._packets: dict[str, int] = {}
+        self._flooded = False
         self._events_kept = 0
         self._waiting: list[tuple[float, Connection]] = []
         self._recording: list[tuple[float, Connection]] = []
@@ -95,6 +97,7 @@ class Requests:
         match body.get("do"):
             case "snapshot":
                 self._events_kept = int(body.get("recorder", 0))
+                self._packets, self._flooded = dict(body.get("packets", {})), bool(body.get("flooded"))
                 self._take_snapshot(body.get("routers", []))
             case "recorded":
                 self._recorded(str(body.get("path", "")))
@@ -125,6 +128,7 @@ class Requests:
             version=__version__, pid=os.getpid(), workers={"vrrp": worker.pid} if worker else {},
             started=self._started, config=self._options.config, instance=self._instance, routers=self._routers,
             recorder=self._events_kept, restarts=self.succession.restarts, stale=stale,
+            packets=self._packets, flooded=self._flooded,
         )
 
     def _recorded(self, path: str) -> None:

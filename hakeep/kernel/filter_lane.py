@@ -40,6 +40,7 @@ class FilterLane:
         self._news = trio.Event()
         self._closing = False
         self._busy = False
+        self._pause = 0.0
 
     @property
     def idle(self) -> bool:
@@ -57,9 +58,10 @@ class FilterLane:
             self._wanted = wanted
             self._news.set()
 
-    def lost(self) -> None:
-        """Somebody else changed our tables: make them anew."""
+    def lost(self, pause: float = 0.0) -> None:
+        """Somebody else changed our tables: make them anew, in `pause` seconds or with the next wish."""
         self._have = None
+        self._pause = pause
         self._news.set()
 
     async def release(self, table: str) -> None:
@@ -74,6 +76,11 @@ class FilterLane:
             await self._news.wait()
             self._news = trio.Event()
             while self._wanted is not None and self._have != self._wanted:
+                pause, self._pause = self._pause, 0.0
+                if pause:
+                    with trio.move_on_after(pause):
+                        await self._news.wait()
+                    self._news = trio.Event()
                 if not await self._apply(self._wanted):
                     self._news = trio.Event()
                     with trio.move_on_after(RETRY):

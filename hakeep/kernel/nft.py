@@ -322,4 +322,14 @@ def _culprit(generation: memoryview) -> str:
     attributes = _attributes(generation)
     name = attributes.get(_NFTA_GEN_PROC_NAME, b"").rstrip(b"\0").decode(errors="replace")
     pid = int.from_bytes(attributes.get(_NFTA_GEN_PROC_PID, b""), "big")
-    return f"{name}[{pid}]"
+    return _process_of(pid) or f"{name}[{pid}]"
+
+
+def _process_of(thread: int) -> str:
+    """The kernel names the thread that did it; this is its process, "" when it is gone or not to be seen from here."""
+    try:
+        status = Path(f"/proc/{thread}/status").read_text(errors="replace")
+        process = status.partition("\nTgid:")[2].split(maxsplit=1)[0]
+        return f"{Path('/proc', process, 'comm').read_text(errors='replace').rstrip()}[{process}]"
+    except (OSError, IndexError):
+        return ""

@@ -163,11 +163,18 @@ class WireLane:
         self._bad_since, self._bad_seen = now, bad
         return begun
 
-    def calm_down(self, now: float) -> None:
-        """Some time after the last flood: count bad packets one by one again."""
-        if self._calm_at is not None and now >= self._calm_at:
-            self._calm_at = None
-            self._tighten(False)
+    @property
+    def flooded(self) -> bool:
+        """True while bad packets are dropped by the kernel, unseen and not counted."""
+        return self._calm_at is not None
+
+    def calm_down(self, now: float) -> bool:
+        """Some time after the last flood: count bad packets one by one again. True when that begins."""
+        if self._calm_at is None or now < self._calm_at:
+            return False
+        self._calm_at = None
+        self._tighten(False)
+        return True
 
     def _tighten(self, tight: bool) -> None:
         for ear in self.ears.values():

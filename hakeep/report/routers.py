@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from hakeep.config.settled import VirtualAddress
+from hakeep.config.settled import VirtualAddress, VrrpInstance
+from hakeep.objects.rtnl import AddressKey
 from hakeep.report.address_text import address_text
 from hakeep.report.snapshot import AddressSnapshot, RouterSnapshot
 from hakeep.vrrp import wanted
@@ -13,13 +15,32 @@ from hakeep.vrrp.messages import State
 from hakeep.vrrp.router import VirtualRouter
 
 
-def snapshots(engine: Engine, now: float, wall: float, unfenced: Mapping[str, str]) -> tuple[RouterSnapshot, ...]:
-    """All routers at `now` (monotonic), which is `wall` in Unix time. `unfenced`: why a router has no fence."""
-    return tuple(snapshot(engine, router, now, wall, unfenced) for router in engine.routers.values())
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The addresses of a router as they are shown: in each pair first without, then with the kernel having it.
+
+    A thousand of them take some milliseconds to write, and are the same until the next reload.
+    """
+
+    settings: VrrpInstance
+    devices: wanted.Devices
+    lines: tuple[tuple[AddressKey, AddressSnapshot, AddressSnapshot], ...]
+
+
+def snapshots(
+    engine: Engine, now: float, wall: float, unfenced: Mapping[str, str], known: dict[str, Lines] | None = None
+) -> tuple[RouterSnapshot, ...]:
+    """All routers at `now` (monotonic), which is `wall` in Unix time. `unfenced`: why a router has no fence. `known` is
+    kept by the caller from one time to the next: what is in it need not be written anew."""
+    known = {} if known is None else known
+    for name in known.keys() - engine.routers.keys():
+        del known[name]
+    return tuple(snapshot(engine, router, now, wall, unfenced, known) for router in engine.routers.values())
 
 
 def snapshot(
-    engine: Engine, router: VirtualRouter, now: float, wall: float, unfenced: Mapping[str, str]
+    engine: Engine, router: VirtualRouter, now: float, wall: float, unfenced: Mapping[str, str],
+    known: dict[str, Lines],
 ) -> RouterSnapshot:
     """One router, see `snapshots`."""
     settings, holding = router.settings, router.holding
@@ -43,13 +64,7 @@ def snapshot(
         master=str(other) if other else None,
         master_priority=router.master_priority if other else 0,
         master_advert_int=router.master_interval,
-        addresses=tuple(
-            AddressSnapshot(
-                address_text(virtual, virtual.address.interface, _under(router, virtual)), virtual.advertised,
-                virtual.address.key in engine.host.have,
-            )
-            for virtual in wanted.addresses(settings, router.devices, None)  # as configured: a lease is our own affair
-        ),
+        addresses=_addresses(engine, router, known),
         lease=lease,
         lease_text=lease_text,
         fence=f"off: {fence}" if fence else "active",
@@ -58,6 +73,32 @@ def snapshot(
         bounds=bounds(router, bool(fence)),
         counters=dict(router.counters),
     )
+
+
+def packets(engine: Engine, floods: int) -> dict[str, int]:
+    """What the worker counts for all routers together: `discarded` packets, of which `malformed` are those too short to
+    say for which router they are; those of `unknown_vrids`; and how many `floods` of bad packets there were."""
+    return {
+        "discarded": engine.discarded, "malformed": engine.malformed, "unknown_vrids": engine.unknown_vrids,
+        "floods": floods,
+    }
+
+
+def _addresses(engine: Engine, router: VirtualRouter, known: dict[str, Lines]) -> tuple[AddressSnapshot, ...]:
+    shown = known.get(router.name)
+    if shown is None or shown.settings is not router.settings or shown.devices != router.devices:
+        shown = known[router.name] = Lines(router.settings, router.devices, _lines(router))
+    have = engine.host.have
+    return tuple([there if key in have else absent for key, absent, there in shown.lines])
+
+
+def _lines(router: VirtualRouter) -> tuple[tuple[AddressKey, AddressSnapshot, AddressSnapshot], ...]:
+    found = []
+    for virtual in wanted.addresses(router.settings, router.devices, None):  # as configured: a lease is our own affair
+        text = address_text(virtual, virtual.address.interface, _under(router, virtual))
+        absent, there = (AddressSnapshot(text, virtual.advertised, present) for present in (False, True))
+        found.append((virtual.address.key, absent, there))
+    return tuple(found)
 
 
 def _lease(router: VirtualRouter, now: float) -> tuple[float | None, str]:
@@ -74,12 +115,12 @@ def bounds(router: VirtualRouter, unfenced: bool) -> str:
     """In words: how long nobody may hold the addresses after a crash, and how long two may."""
     settings = router.settings
     down = settings.down_timer_adverts * settings.advert_int
-    nobody = f"no holder for at most {router.down_interval + 0.2:.2f} s after a crash"
+    nobody = f"without a holder for at most {router.down_interval + 0.2:.2f} s after a crash"
     if not unfenced:
-        return f"{nobody}, two for at most 5 ms"
+        return f"{nobody}, with two for at most 5 ms"
     if router.holding.lease is None:
-        return f"{nobody}, two until this host is repaired if it hangs (no fence, no lease)"
-    return f"{nobody}, two for at most {max(0.0, router.holding.lease + 1.05 - down):.2f} s"
+        return f"{nobody}, with two until this host is repaired if it hangs (no fence, no lease)"
+    return f"{nobody}, with two for at most {max(0.0, router.holding.lease + 1.05 - down):.2f} s"
 
 
 def _under(router: VirtualRouter, virtual: VirtualAddress) -> str:

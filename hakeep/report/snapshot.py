@@ -88,6 +88,8 @@ class DaemonSnapshot:
 
     `workers` maps "vrrp", "lvs", "bfd" to process ids. `recorder` is how many events the flight recorder holds.
     `stale` is empty while the workers are alive, else a sentence that says who has been silent for how long.
+    `packets` counts what no router could: see `report.routers.packets`. `flooded`: bad packets come so fast that the
+    kernel drops what it can tell apart, not counted, until they cease.
     """
 
     version: str = ""
@@ -100,6 +102,8 @@ class DaemonSnapshot:
     recorder: int = 0
     restarts: int = 0
     stale: str = ""
+    packets: dict[str, int] = field(default_factory=dict)
+    flooded: bool = False
 
 
 #: What the fields of each class hold.

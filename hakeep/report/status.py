@@ -9,7 +9,7 @@ Pure: the time and the width are arguments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hakeep.report.duration import render_duration
@@ -49,6 +49,8 @@ def render_status(
     if verbose:
         for router in snapshot.routers:
             lines += ["", *_details(router, now, color)]
+        counted = ", ".join(_counted(snapshot.packets))
+        lines += ["", f"packets for no router, or refused: {counted}"] if counted else []
     return "\n".join(lines) + "\n"
 
 
@@ -77,6 +79,8 @@ def _notes(snapshot: DaemonSnapshot) -> list[str]:
             notes.append(f"! {name}: contested, somebody else keeps removing its addresses; hakeep backs off")
         if router.fence.startswith("off"):
             notes.append(f"! {name}: fence {printable(router.fence)}")
+    if snapshot.flooded:
+        notes.append("! a flood of bad packets: the kernel drops what it can tell apart, not counted, until it ceases")
     if snapshot.restarts:
         times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
         notes.append(f"! a worker has died and was started again {times}")
@@ -194,9 +198,14 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
     for address in router.addresses:
         kind = "" if address.advertised else " (not in adverts)"
         lines.append(f"  {'address:':12}{printable(address.text)}{kind}: {_presence(address)}")
-    counted = [f"{printable(name)} {count}" for name, count in router.counters.items() if count]
-    lines += [f"  {'counters:' if index == 0 else '':12}{text}" for index, text in enumerate(_flow(counted, 88))]
+    counters = _flow(_counted(router.counters), 88)
+    lines += [f"  {'counters:' if index == 0 else '':12}{text}" for index, text in enumerate(counters)]
     return lines
+
+
+def _counted(counters: Mapping[str, int]) -> list[str]:
+    """Those that have counted something."""
+    return [f"{printable(name)} {count}" for name, count in counters.items() if count]
 
 
 def _flow(items: Sequence[str], width: int) -> list[str]:

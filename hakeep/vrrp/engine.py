@@ -10,7 +10,7 @@ entry comes up, so that hearing an advert, which happens all the time, never tou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from errno import EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, ENODEV, ENXIO, errorcode
 from heapq import heappop, heappush, heapreplace
@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from hakeep.config.settled import Garp, Notify, Settings, VirtualAddress, VrrpInstance
-from hakeep.objects.diff import Change, diff
+from hakeep.objects.diff import Change, differences
 from hakeep.objects.rtnl import PROTO_KEEPALIVED, Address, AddressKey, IPAddress, Link
 from hakeep.vrrp import messages as m
 from hakeep.vrrp import wanted
@@ -40,10 +40,12 @@ _NO_LINK = frozenset({EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, ENODEV, ENXIO})
 
 
 class Mark(NamedTuple):
-    """What a dead worker left on the shared page about a router: enough to go on as MASTER."""
+    """What a dead worker left on the shared page about a router: enough to go on as MASTER. `since` is when it became
+    that, 0 if that is not known."""
 
     last_sent: float
     memory: Mapping[str, Any]
+    since: float = 0.0
 
 
 class Engine:
@@ -71,6 +73,7 @@ class Engine:
         self.routers: dict[str, VirtualRouter] = {}
         self.unknown_vrids = 0
         self.discarded = 0
+        self.malformed = 0
         self.hold_until = hold_until
         self._marks = dict(marks or {})
         self._standby = dict(standby or {})
@@ -157,18 +160,22 @@ class Engine:
 
     def changes(self, names: Iterable[str]) -> list[Change[AddressKey, Address]]:
         """What the kernel lane must do now so that these routers have what they want, and nothing else of ours."""
-        names = list(dict.fromkeys(names))
-        routers = [router for name in names if (router := self.routers.get(name)) is not None]
-        wished = {key: v.address for router in routers for key, v in router.holding.held.items()}
-        have: dict[AddressKey, Address] = {}
-        for name in names:
-            for key in self._keys.get(name, ()):
-                present = self.host.have.get(key)
-                if present is None:
-                    continue
-                if key in wished or (present.proto == PROTO_KEEPALIVED and self._holder(key) is None):
-                    have[key] = present
-        return diff(have, wished, same=acceptable)
+        return list(self.coming_changes(names))
+
+    def coming_changes(self, names: Iterable[str]) -> Iterator[Change[AddressKey, Address]]:
+        """The same, worked out one by one: thousands of addresses take milliseconds, and the first need not wait for
+        the last. They are those of the moment of the call; whoever orders `Reconcile` wants them worked out anew."""
+        routers = [router for name in dict.fromkeys(names) if (router := self.routers.get(name)) is not None]
+        wished: dict[AddressKey, VirtualAddress] = {}
+        for router in routers:
+            wished.update(router.holding.held)
+        chosen = {router.name for router in routers}
+        have = {
+            key: present for key, present in self.host.have.items()
+            if not chosen.isdisjoint(self._owners.get(key, ()))
+            and (key in wished or (present.proto == PROTO_KEEPALIVED and self._holder(key) is None))
+        }
+        return differences(have, wished, ((key, v.address) for key, v in wished.items()), same=acceptable)
 
     def masters(self) -> frozenset[str]:
         """The routers that hold addresses now, or still have some: what the fence and the packet filter go by."""
@@ -225,13 +232,12 @@ class Engine:
     def _think(self, now: float, packet: m.Received, said: Substance) -> None:
         data = packet.data
         if len(packet.source) == 4:
-            if len(data) < 22:
-                return
-            start = (data[0] & 15) * 4 + (24 if data[9] == _AH else 0)
+            start = (data[0] & 15) * 4 + (24 if data[9] == _AH else 0) if len(data) >= 20 else 20
             family = 4
         else:
             start, family = 0, 6
-        if len(data) < start + 8:
+        if len(data) < start + 2:
+            self._malformed(now, packet)
             return
         routers = self._by_wire.get((packet.link, family, data[start + 1]))
         if routers is None:
@@ -260,6 +266,13 @@ class Engine:
             return
         router.hear(verdict, now, min(packet.at, now))  # a stamp of the future would put off the next election
         self._touch(router)
+
+    def _malformed(self, now: float, packet: m.Received) -> None:
+        """Too short to say which router it is for."""
+        self.discarded += 1
+        self.malformed += 1
+        source = ip_address(packet.source)
+        self._log_seldom(now, packet.link, "malformed", f"discarding packet from {source}: too short for a VRID")
 
     def _unknown_vrid(self, now: float, packet: m.Received, vrid: int) -> None:
         self.unknown_vrids += 1
@@ -487,7 +500,7 @@ class Engine:
             router.begin_standby(order.until, order.even_if_alone)
         mark = self._marks.pop(router.name, None)
         if mark is not None and not router.faults and now - mark.last_sent < router.down_interval / 2:
-            router.resume(now, mark.last_sent)
+            router.resume(now, mark.last_sent, mark.since)
         else:
             router.start(now, self.hold_until)
             self.out.append(m.Reconcile((router.name,)))

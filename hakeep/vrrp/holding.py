@@ -125,7 +125,7 @@ class Holding:
         """An advert has just left: the lease may run on."""
         if self.lease is None or now - self.renewed < self._gap:
             return
-        leased = tuple([v.address for key, v in self.held.items() if self._leased(key)])
+        leased = tuple([v.address for v in self.present() if self._leased(v.address.key)])
         if leased:
             self._renewed_before, self.renewed = self.renewed, now
             self.out.append(Renew(self.name, leased))
@@ -137,7 +137,8 @@ class Holding:
 
     def present(self) -> list[VirtualAddress]:
         """What is held and known to the kernel."""
-        return [v for key, v in self.held.items() if key in self.have]
+        there = self.held.keys() & self.have.keys()  # before a takeover that is nothing, and costs nothing
+        return [v for key, v in self.held.items() if key in there] if there else []
 
     def find(self, key: AddressKey) -> VirtualAddress | None:
         """The configured address of this key, held or not."""
@@ -164,8 +165,13 @@ class Holding:
 
     def recount(self) -> None:
         """Find out anew what the kernel still has to do."""
-        missing = {key for key in self.held if key not in self.have}
-        self.unsettled = missing | {v.address.key for v in self.addresses if self._lingers(v.address.key)}
+        self._await({v.address.key for v in self.addresses if self._lingers(v.address.key)})
+
+    def _await(self, lingering: set[AddressKey]) -> None:
+        """The kernel still has to take these away, and to bring what is held and not there."""
+        missing = set(self.held)
+        missing.difference_update(self.have)
+        self.unsettled = missing | lingering
         self.announcer.wait_for(self.name, bool(missing))
 
     @property
@@ -210,7 +216,7 @@ class Holding:
 
     def _hold_all(self) -> None:
         self.held = {v.address.key: v for v in self.addresses}
-        self.recount()
+        self._await(set())
         for key in self.held.keys() & self.shared.keys():
             for other in self.shared[key]:
                 if key not in other.held:  # it need not wait for it to go

@@ -41,8 +41,8 @@ NOTES = MappingProxyType({
 #: All counters that a packet can raise here: those of a `Discard` and those of `Advert.notes`. The names are those of
 #: keepalived's statistics in JSON as far as it has them.
 COUNTERS: tuple[str, ...] = (
-    "packet_len_err", "ip_ttl_err", "version_err", "invalid_type_rcvd", "advert_interval_err", "checksum_err",
-    "kind_mismatch", "unknown_source", "invalid_authtype", "authtype_mismatch", "auth_failure",
+    "malformed", "packet_len_err", "ip_ttl_err", "version_err", "invalid_type_rcvd", "advert_interval_err",
+    "checksum_err", "kind_mismatch", "unknown_source", "invalid_authtype", "authtype_mismatch", "auth_failure",
     "auth_ext_missing", "auth_ext_malformed", "auth_ext_unknown_key", "auth_ext_invalid_hmac", "auth_ext_stale",
     "auth_ext_replay", *NOTES,
 )  # fmt: skip
@@ -165,7 +165,9 @@ class Receiver:
         try:
             packet = self._open(received)
         except Malformed as problem:
-            return Discard("", str(problem))
+            return Discard("malformed", str(problem))
+        if len(packet.data) < packet.start + vrrp.HEADER_LENGTH:
+            return Discard("packet_len_err", f"{len(packet.data) - packet.start} bytes: too short for a VRRP header")
         refusal = (
             self._check_presence_of_ah(packet)
             or self._check_length(packet)
@@ -187,7 +189,7 @@ class Receiver:
         return self._accept(received, packet, pdu, current_master)
 
     def _open(self, received: Received) -> _Opened:
-        """Find the PDU. Raises Malformed for what is no VRRP packet of this router at all (not counted)."""
+        """Find the PDU. Raises Malformed for what is no VRRP packet of this router at all."""
         data = received.data
         if self._settings.family == 6:
             if len(received.source) != 16 or len(received.destination) != 16:
@@ -203,8 +205,8 @@ class Receiver:
                     raise Malformed("AH that does not hold VRRP")
                 start += ah.LENGTH
             packet = _Opened(data, header.source, header.destination, header.ttl, start, header)
-        if len(data) < packet.start + vrrp.HEADER_LENGTH:
-            raise Malformed("too short for a VRRP header")
+        if len(data) < packet.start + 2:
+            raise Malformed("too short for a VRID")
         if data[packet.start + 1] != self._settings.virtual_router_id:
             raise Malformed(f"VRID {data[packet.start + 1]} is not ours")
         return packet

@@ -47,7 +47,7 @@ _HOLDING = frozenset({
     "out", "have", "shared", "announcer", "settings", "name", "devices", "lease", "addresses", "held", "_gap",
 })  # fmt: skip
 _ENGINE = (
-    "unknown_vrids", "discarded", "hold_until", "_owners", "_keys", "_logged", "_stopping", "_finished",
+    "unknown_vrids", "discarded", "malformed", "hold_until", "_owners", "_keys", "_logged", "_stopping", "_finished",
 )
 
 

@@ -109,6 +109,7 @@ class VirtualRouter:
         self.outcounted_for: set[IPAddress] = set()
         self._discarding: IPAddress | None = None  # whose lower adverts are refused: said once
         self._passed_over: Advert | None = None  # the last advert that was refused, as long as none was followed
+        self._resigned: IPAddress | None = None  # who sent priority 0, as long as none was followed or refused
         self.preempt_at: float | None = None
         self.rival_at: float | None = None  # when another owner was first heard
         self.lowered = False  # an owner that gives way to another owner
@@ -233,18 +234,19 @@ class VirtualRouter:
         if self._at_once and now >= hold_until:
             self._become_master(now, "owner of the addresses")
             return
-        self._enter_backup(now, "started", " (init)")
+        self._enter_backup(now, *(("standby by order", " (standby)") if self.standby else ("started", " (init)")))
         if now < hold_until:
             self._arm_down(hold_until, 0.0 if self._at_once else self.down_interval)
 
-    def resume(self, now: float, last_sent: float) -> None:
-        """Go on as MASTER where a worker that died left off; the addresses are there already."""
+    def resume(self, now: float, last_sent: float, since: float = 0.0) -> None:
+        """Go on as MASTER where a worker that died left off; the addresses are there already, `since` then if known."""
         self.last_sent = self.sent_before = last_sent
         self.timer = last_sent
         self._arm_advert(last_sent)
+        self.alone = self.standby  # a MASTER that is in standby serves because nobody else does
         self.master, self.master_priority = self.source, self.priority
         self._settle_in(now, State.MASTER, "resumed after the worker's restart", "Resuming MASTER STATE")
-        self.since = last_sent
+        self.since = min(since or last_sent, last_sent)
         self.holding.adopt(now)
 
     # ------------------------------------------------------------------------------------------------- adverts
@@ -351,6 +353,7 @@ class VirtualRouter:
     def _hasten(self, advert: Advert, now: float, at: float) -> None:
         """The master resigns: only the skew time is left, so that the best backup is first."""
         self._arm_down(at, self.skew)
+        self._resigned, self._passed_over = advert.source, None
         self.master, self.master_priority, self.followed = None, 0, None
 
     def _follow(self, advert: Advert, now: float, at: float) -> None:
@@ -367,7 +370,7 @@ class VirtualRouter:
             self.out.append(Changed(self.name, self.state))
         if advert.priority >= self.priority:
             self.preempt_at = None
-        self._passed_over = None
+        self._passed_over = self._resigned = None
         self.followed = None if advert.notes else advert  # what is to be counted needs a look each time
         self.postponed = False
         self._arm_down(at, self.down_interval)
@@ -384,7 +387,7 @@ class VirtualRouter:
                 self.followed = None  # the next one may have to be judged otherwise
             return
         self.followed = None
-        self._passed_over = advert
+        self._passed_over, self._resigned = advert, None
         if self._discarding != advert.source:
             self._discarding = advert.source
             what = f"received lower priority ({advert.priority}) advert from {advert.source} - discarding"
@@ -467,13 +470,23 @@ class VirtualRouter:
     # ------------------------------------------------------------------------------------------------- transitions
 
     def _master_is_down(self, now: float) -> None:
+        why = self._vacancy()
         if self.standby:
             if self.even_if_alone:
                 self._arm_down(now, self.down_interval)
                 return
             self.log(Level.WARNING, "in standby, but no other router is heard: serving until one is")
             self.alone = True
-        self._become_master(now, f"{self.master} fell silent" if self.master else "no other master was heard")
+            why = f"in standby, but {why}"
+        self._become_master(now, why)
+
+    def _vacancy(self) -> str:
+        """In words, why there is a MASTER to be replaced, or none: what status says of the one that takes over."""
+        if self._resigned is not None:
+            return f"{self._resigned} resigned"
+        if self._passed_over is not None:
+            return f"{self._passed_over.source} has lower priority {self._passed_over.priority}"
+        return f"{self.master} fell silent" if self.master else "no other master was heard"
 
     def _become_master(self, now: float, why: str) -> None:
         self.lowered = False
@@ -513,7 +526,7 @@ class VirtualRouter:
         if state is not State.MASTER:
             self.memory.restart_ah_sequence()
         self.state, self.since, self.why = state, now, why
-        self._discarding = self._passed_over = None
+        self._discarding = self._passed_over = self._resigned = None
         self.log(Level.NOTICE, line)
         self.out.append(Changed(self.name, state))
 
@@ -598,6 +611,8 @@ class VirtualRouter:
     def begin_standby(self, until: float, even_if_alone: bool) -> None:
         """Be in standby from the start: the order is older than this process."""
         self.standby, self.standby_until, self.even_if_alone = True, until, even_if_alone
+        self._recompute()
+        self.log(Level.NOTICE, "standby by order, given before this start")
 
     def end_standby(self, now: float) -> None:
         """Take part in elections again."""

@@ -94,3 +94,24 @@ async def test_the_same_refusal_is_told_once_and_its_end_is_an_end() -> None:
     lane.lost()
     await carry_out(lane, lambda: lane.idle)
     assert (lane.error, done) == ("", [False, True])
+
+
+async def test_what_was_lost_is_made_anew_after_the_pause_or_with_the_next_wish() -> None:
+    lane, nft, _, _ = make()
+    lane.want(FENCE)
+    await carry_out(lane, lambda: lane.idle)
+    lane.lost(0.2)
+    begun = trio.current_time()
+    await carry_out(lane, lambda: lane.idle)
+    assert len(nft.scripts) == 2 and trio.current_time() - begun >= 0.2
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lane.run)
+        lane.lost(60.0)
+        await trio.sleep(0.1)
+        assert len(nft.scripts) == 2
+        lane.want(Filter(fence=Fence((FencedRouter(1, "VI_1", 1.99),))))
+        with trio.fail_after(5):  # a takeover does not wait
+            while not lane.idle:
+                await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    assert len(nft.scripts) == 3

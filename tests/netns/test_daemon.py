@@ -6,15 +6,23 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hosts import ROOT, Daemon, wait_until
-from scene import V3, VIP, Scene
+from observe import packet_socket
+from scapy.layers.inet import IP
+from scene import V3, VIP, VIP6, VRID, Scene
+from voice import GROUP, advert
 
 pytestmark = pytest.mark.netns
 
@@ -39,10 +47,15 @@ def tool(daemon: Daemon, *words: str) -> str:
     return done.stdout
 
 
+def document(daemon: Daemon) -> dict[str, Any]:
+    """What `hakeep status --json` says."""
+    found: dict[str, Any] = json.loads(tool(daemon, "status", "--json"))
+    return found
+
+
 def status(daemon: Daemon) -> dict[str, Any]:
-    """The first instance in `hakeep status --json`."""
-    document = json.loads(tool(daemon, "status", "--json"))
-    found: dict[str, Any] = document["routers"][0]
+    """The first instance in it."""
+    found: dict[str, Any] = document(daemon)["routers"][0]
     return found
 
 
@@ -164,6 +177,7 @@ def test_what_is_not_built_yet_is_refused_by_name(scene: Scene) -> None:
     daemon.start()
     wait_until(lambda: not daemon.alive(), PATIENCE)
     assert "track_interface" in daemon.log()
+    assert "without it the instance would stay master" in daemon.log(), "what would be missing"
     assert "--ignore-unsupported" in daemon.log()
 
 
@@ -200,6 +214,161 @@ def test_standby_alone_serves_again_and_says_so(scene: Scene) -> None:
     wait_until(lambda: "no other router is heard" in daemon.log(), PATIENCE)
     scene.wait_for_holder("a", PATIENCE)
     assert scene.next_advert("a", PATIENCE).priority == 1, "anybody else may take it"
+
+
+def test_who_takes_over_says_why(scene: Scene) -> None:
+    """The words that an operator reads at night, of the cases that were planned and of the one that was not."""
+    one = running_master(scene)
+    two = scene.run("b", V3.config("b", 100))
+    assert status(one)["why"] == "no other master was heard"
+    wait_until(lambda: status(two)["master"] == "192.0.2.11", PATIENCE)
+    one.signal(signal.SIGTERM)
+    scene.wait_for_holder("b", PATIENCE)
+    assert status(two)["why"] == "192.0.2.11 resigned"
+    wait_until(lambda: not one.alive(), PATIENCE)
+    scene.start(one)
+    scene.wait_for_holder("a", PATIENCE)
+    assert status(one)["why"] == "192.0.2.12 has lower priority 100"
+    assert status(two)["why"] == "192.0.2.11 has higher priority 150, ours 100"
+    one.kill()
+    scene.wait_for_holder("b", PATIENCE)
+    assert status(two)["why"] == "192.0.2.11 fell silent"
+
+
+def test_standby_outlives_the_worker_and_the_daemon(scene: Scene) -> None:
+    one = running_master(scene)
+    two = scene.run("b", V3.config("b", 100))
+    wait_until(lambda: status(two)["master"] == "192.0.2.11", PATIENCE)
+    tool(one, "standby", "web")
+    scene.wait_for_holder("b", PATIENCE)
+    since, worker = time.time(), document(one)["workers"]["vrrp"]
+    os.kill(worker, signal.SIGKILL)
+    check_it_was_born_in_standby(one, 1)
+    one.signal(signal.SIGTERM)
+    wait_until(lambda: not one.alive(), PATIENCE)
+    scene.start(one)
+    check_it_was_born_in_standby(one, 2)
+    wait_until(lambda: status(one)["master"] == "192.0.2.12", PATIENCE)
+    heard = time.time()
+    wait_until(lambda: len(scene.sniffer.adverts("b", heard)) > 5, PATIENCE)
+    assert scene.holders() == {"b"} and not scene.sniffer.adverts("a", since), "it took no part"
+    tool(one, "resume", "web")
+    scene.wait_for_holder("a", PATIENCE)
+
+
+def check_it_was_born_in_standby(daemon: Daemon, times: int) -> None:
+    """So the log says for the `times`-th time, and so does status."""
+    wait_until(lambda: daemon.log().count("Entering BACKUP STATE (standby)") == times + 1, PATIENCE)
+    assert daemon.log().count("standby by order, given before this start") == times
+    wait_until(lambda: status(daemon)["standby"], PATIENCE)
+    assert (status(daemon)["state"], status(daemon)["why"]) == ("BACKUP", "standby by order")
+
+
+# --- floods
+
+
+def test_a_flood_is_seen_counted_and_survived(scene: Scene) -> None:
+    """Bad packets, thousands a second: the master goes on, says that there is a flood, and when it is over."""
+    daemon = running_master(scene)
+    whole = advert(3, 255, 0.2, "192.0.2.200", (VIP,), VRID)
+    frame = whole[:14] + bytes(IP(src="192.0.2.200", dst=GROUP, ttl=254, proto=112) / whole[34:])  # not of this link
+    since, over = time.time(), threading.Event()
+    pouring = threading.Thread(target=pour, args=(packet_socket(scene.network["client"], "eth0"), frame, over))
+    pouring.start()
+    try:
+        wait_until(lambda: document(daemon)["flooded"], PATIENCE, "a flood is noticed")
+        assert "! a flood of bad packets" in tool(daemon, "status")
+        assert document(daemon)["packets"]["discarded"] > 2000
+        assert status(daemon)["counters"]["ip_ttl_err"] > 2000
+        time_of = [seen.at for seen in scene.sniffer.adverts("a", since)]
+        assert all(b - a < 0.6 for a, b in itertools.pairwise(time_of)), "nobody took over, nobody could have"
+    finally:
+        over.set()
+        pouring.join()
+    assert status(daemon)["state"] == "MASTER"
+    wait_until(lambda: not document(daemon)["flooded"], 2 * PATIENCE, "the flood is over")
+    assert document(daemon)["packets"]["floods"] == 1
+    assert "flood" not in tool(daemon, "status") and "floods 1" in tool(daemon, "status", "-v")
+    assert "the flood of bad packets is over" in daemon.log()
+
+
+def pour(sock: socket.socket, frame: bytes, over: threading.Event) -> None:
+    """That frame about 5000 times a second."""
+    with sock:
+        while not over.is_set():
+            for _ in range(50):
+                with suppress(OSError):  # its queue is full
+                    sock.send(frame)
+            over.wait(0.01)
+
+
+def test_what_is_too_short_is_counted(scene: Scene) -> None:
+    daemon = running_master(scene)
+    whole = advert(3, 255, 0.2, "192.0.2.200", (VIP,), VRID)
+    header = IP(src="192.0.2.200", dst=GROUP, ttl=255, proto=112)
+    with packet_socket(scene.network["client"], "eth0") as sock:
+        sock.send(whole[:14] + bytes(header / whole[34:39]))
+    wait_until(lambda: status(daemon)["counters"]["packet_len_err"] == 1, PATIENCE)
+    assert document(daemon)["packets"] == {"discarded": 1, "malformed": 0, "unknown_vrids": 0, "floods": 0}
+    wait_until(lambda: "5 bytes: too short for a VRRP header" in daemon.log(), PATIENCE)
+
+
+# --- from where and to whom
+
+
+@pytest.mark.parametrize(("globals_", "more", "source", "group"), [
+    ("", "", "192.0.2.11", "224.0.0.18"),
+    ("", "mcast_src_ip 192.0.2.50", "192.0.2.50", "224.0.0.18"),
+    ("", "mcast_dst_ip 224.0.0.77", "192.0.2.11", "224.0.0.77"),
+    ("vrrp_mcast_group4 224.0.0.78", "", "192.0.2.11", "224.0.0.78"),
+    ("vrrp_mcast_group4 224.0.0.78", "mcast_dst_ip 224.0.0.77", "192.0.2.11", "224.0.0.77"),
+], ids=["default", "mcast_src_ip", "mcast_dst_ip", "vrrp_mcast_group4", "both"])  # fmt: skip
+def test_source_and_group_of_adverts(scene: Scene, globals_: str, more: str, source: str, group: str) -> None:
+    """As configured; the backup hears them there, and one that listens elsewhere does not."""
+    scene.network["a"].ip("addr", "add", "192.0.2.50/24", "dev", "eth0")
+    way = replace(V3, globals=globals_)
+    scene.run("a", way.config("a", 150, more))
+    scene.wait_for_holder("a", PATIENCE)
+    there = "" if "src" in more else more
+    two = scene.run("b", way.config("b", 100, there))
+    wait_until(lambda: status(two)["master"] == source, PATIENCE)
+    seen = scene.sniffer.adverts()
+    assert {(frame.host, frame.source, frame.destination) for frame in seen} == {("a", source, group)}
+
+
+def test_group_of_ipv6_adverts(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene(VIP6)
+    way = replace(V3, globals="vrrp_mcast_group6 ff02::77", vips=("fe80::100", VIP6))
+    scene.run("a", way.config("a", 150))
+    scene.wait_for_holder("a", PATIENCE)
+    two = scene.run("b", way.config("b", 100))
+    wait_until(lambda: (status(two)["master"] or "").startswith("fe80::"), PATIENCE)
+    assert {(frame.host, frame.destination) for frame in scene.sniffer.adverts()} == {("a", "ff02::77")}
+
+
+# --- delays
+
+
+def test_no_election_until_the_host_has_been_up_for_a_while(scene: Scene) -> None:
+    """It runs in a time namespace, where the host has just been booted."""
+    up = int(time.clock_gettime(time.CLOCK_BOOTTIME))
+    way = replace(V3, globals="vrrp_delay_after_boot 106")
+    daemon = scene.network.add("a", "vrrp", "hakeepd", way.config("a", 150))
+    daemon.words = ("unshare", "--time", "--boottime", str(100 - up), "--fork", "--", *daemon.words)
+    begun = time.time()
+    scene.start(daemon)
+    wait_until(lambda: "(vrrp_delay_after_boot)" in daemon.log(), PATIENCE)
+    first = scene.first_advert("a", begun, 2 * PATIENCE).at
+    assert 5 <= first - begun <= 6 + way.down_interval(150) + 0.3
+
+
+def test_no_delay_on_a_host_that_has_been_up_for_long_enough(scene: Scene) -> None:
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    way = replace(V3, globals=f"vrrp_delay_after_boot {min(uptime, 4000):.2f}")
+    begun = time.time()
+    daemon = scene.run("a", way.config("a", 150))
+    assert scene.first_advert("a", begun, PATIENCE).at - begun <= 4
+    assert "no elections" not in daemon.log()
 
 
 # --- repair
@@ -245,6 +414,25 @@ def test_the_fence_is_put_back_after_a_flush(scene: Scene) -> None:
     host.run("nft", "flush", "ruleset")
     wait_until(lambda: VIP in host.run("nft", "list", "ruleset"), PATIENCE, "the fence is back")
     wait_until(lambda: "putting it back" in daemon.log(), PATIENCE)
+
+
+def test_two_daemons_with_one_table_do_not_fight(scene: Scene) -> None:
+    """Neither has a name, and each has a /run of its own, so nothing but the table tells them of each other."""
+    one = running_master(scene)
+    wait_until(lambda: status(one)["fence"] == "active", PATIENCE)
+    two = scene.network.add("a", "other", "hakeepd", V3.config("a", 150).replace(
+        f"virtual_router_id {VRID}", "virtual_router_id 77").replace(VIP, "192.0.2.177"))
+    two.start()
+    wait_until(lambda: "keeps changing our nftables table" in one.log(), PATIENCE)
+    wait_until(lambda: scene.network["a"].holds("192.0.2.177"), PATIENCE)
+    wait_until(lambda: "contested by hakeepd_vrrp[" in status(one)["fence"], PATIENCE)
+    assert "! web: fence off: contested by hakeepd_vrrp[" in tool(one, "status")
+    assert f"hakeepd_vrrp[{document(two)['workers']['vrrp']}] keeps changing" in one.log()
+    time.sleep(3)
+    for daemon in (one, two):
+        assert daemon.log().count("keeps changing our nftables table") <= 1
+        assert daemon.log().count("putting it back") <= 1
+    assert scene.holders() == {"a"}
 
 
 def test_a_link_that_goes_and_comes_back(scene: Scene) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from hakeep.config.settled import Global, Settings, VirtualAddress, VrrpInstance
 from hakeep.objects.rtnl import Address, Link
-from hakeep.report.routers import snapshots
+from hakeep.report.routers import Lines, packets, snapshots
 from hakeep.report.snapshot import RouterSnapshot, decode_router, encode
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.engine import Engine
@@ -76,8 +77,45 @@ def test_a_master_shows_what_the_kernel_has_and_what_is_configured(host: Host) -
     assert router.counters["become_master"] == 1
 
 
+def test_packets_that_are_for_no_router(host: Host) -> None:
+    assert set(packets(host.engine, 0).values()) == {0}
+    other = b"\x21\x63" + bytes(18)  # VRID 99
+    for payload in (b"", b"\x21", other, other, other):
+        header = b"\x45\0" + (20 + len(payload)).to_bytes(2) + bytes(4) + b"\xff\x70" + bytes(10)
+        host.step(m.Received("eth0", header + payload, bytes(4), bytes(4), 255, 0.5, 0.0), 0.5)
+    assert packets(host.engine, 4) == {"discarded": 2, "malformed": 2, "unknown_vrids": 3, "floods": 4}
+
+
 def test_without_a_fence_the_reason_is_told(host: Host) -> None:
     assert host.snapshot().fence == "active"
     router = host.snapshot({"VI_1": "no nftables"})
     assert router.fence == "off: no nftables"
     assert "two for at most 5 ms" not in router.bounds
+
+
+def test_what_is_known_is_not_written_anew_but_told_as_it_is(host: Host) -> None:
+    known: dict[str, Lines] = {}
+    (before,) = snapshots(host.engine, 0.0, 1e6, {}, known)
+    lines = known["VI_1"]
+    virtual = host.engine.routers["VI_1"].holding.addresses[0]
+    host.step(m.AddressChanged(virtual.address, True, 0), 1.0)
+    (after,) = snapshots(host.engine, 1.0, 1e6 + 1.0, {}, known)
+    assert known["VI_1"] is lines
+    assert [a.present for a in before.addresses] == [False, False]
+    assert [a.present for a in after.addresses] == [True, False]
+    assert [a.text for a in after.addresses] == [a.text for a in before.addresses]
+
+
+def test_after_a_reload_the_addresses_are_the_new_ones(host: Host) -> None:
+    known: dict[str, Lines] = {}
+    snapshots(host.engine, 0.0, 1e6, {}, known)
+    fewer = replace(INSTANCE, addresses=INSTANCE.addresses[1:])
+    host.step(m.Reloaded(Settings(Global(), (fewer,))), 1.0)
+    (router,) = snapshots(host.engine, 1.0, 1e6 + 1.0, {}, known)
+    assert [a.ip for a in router.addresses] == ["fd00::9"]
+    other = replace(fewer, name="VI_2")
+    host.step(m.Reloaded(Settings(Global(), (other,))), 2.0)
+    host.step(m.Ticked(), 2.0)
+    snapshots(host.engine, 2.0, 1e6 + 2.0, {}, known)
+    assert "VI_2" in known
+    assert known.keys() == host.engine.routers.keys()

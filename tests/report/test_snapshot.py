@@ -40,6 +40,8 @@ daemons = st.builds(
     workers=st.dictionaries(st.text(), st.integers(), max_size=3),
     routers=st.lists(routers, max_size=3).map(tuple),
     stale=st.text(),
+    packets=st.dictionaries(st.text(), st.integers(), max_size=3),
+    flooded=st.booleans(),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | finite | st.text(),

@@ -171,3 +171,17 @@ def test_nothing_in_it_can_command_the_terminal(name: str, state: str, why: str,
 
 def test_printable() -> None:
     assert printable("a\x1b[2Jb\nc\udc80é") == "a?[2Jb?c?é"
+
+
+def test_a_flood_is_told_as_long_as_it_lasts() -> None:
+    note = "! a flood of bad packets: the kernel drops what it can tell apart, not counted, until it ceases"
+    assert note in render_status(replace(DAEMON, flooded=True), NOW).splitlines()
+    assert "flood" not in render_status(replace(DAEMON, packets={"floods": 1}), NOW)
+
+
+def test_what_no_router_could_count_is_told_when_asked_for() -> None:
+    counted = replace(DAEMON, packets={"discarded": 3, "malformed": 0, "unknown_vrids": 12, "floods": 1})
+    line = "packets for no router, or refused: discarded 3, unknown_vrids 12, floods 1"
+    assert render_status(counted, NOW, verbose=True).splitlines()[-1] == line
+    assert "refused" not in render_status(DAEMON, NOW, verbose=True)
+    assert render_status(counted, NOW) == render_status(DAEMON, NOW)

@@ -246,7 +246,8 @@ class Scene:
         wait_until(lambda: all_of_them <= held[host] and not all_of_them & held[other], f"{host} alone is master")
 
     def row(self, name: str, number: int, target: str, *, then: Callable[[], None] | None) -> None:
-        """A signal to a, until b is master; then a comes back by what `then` does, by itself where there is nothing."""
+        """A signal to a, until b is master; then a comes back by what `then` does, by itself where there is nothing: at
+        any moment, so nothing waits there for b to be alone."""
         self.sample(f"{name}: before")
         pids = self.a.pids(target)
         self.wait_for_master("a")
@@ -254,8 +255,27 @@ class Scene:
         send(number, pids)
         wait_until(lambda: set(self.plan.vips) <= self.watch.held["b"], "b takes over")
         self.sample(f"{name}: during")
-        self.wait_for_master("b")
-        self.sample(f"{name}: taken over", status="b" if then else "")  # by itself, a is back at any moment
+        if then is not None:
+            self.wait_for_master("b")
+        self.sample(f"{name}: taken over", status="b" if then else "")
+        back = time.monotonic()
+        if then is not None:
+            then()
+        self.wait_for_master("a")
+        until = time.monotonic()
+        self.sample(f"{name}: after", status="a")
+        self.record["rows"][name] = {"since": since, "back": back, "until": until}
+
+    def steady_row(self, name: str, number: int, target: str, *, then: Callable[[], None] | None) -> None:
+        """A signal to a that is no reason to move, and longer than b would wait for a; then what `then` does."""
+        self.sample(f"{name}: before")
+        pids = self.a.pids(target)
+        self.wait_for_master("a")
+        since = time.monotonic()
+        send(number, pids)
+        self.sample(f"{name}: during")
+        time.sleep(self.plan.down_interval)
+        self.sample(f"{name}: taken over")
         back = time.monotonic()
         if then is not None:
             then()
@@ -265,8 +285,8 @@ class Scene:
         self.record["rows"][name] = {"since": since, "back": back, "until": until}
 
     def start_again(self) -> None:
-        """As an administrator would, after a crash or a stop."""
-        wait_until(lambda: not self.a.alive(), "a has ended")
+        """As an administrator would, after a crash or a stop, once all is over that was a's."""
+        wait_until(lambda: not (self.a.alive() or command("ip", "netns", "pids", self.a.namespace)), "a has ended")
         self.a.start()
 
     def play(self) -> None:
@@ -279,6 +299,8 @@ class Scene:
         self.wait_for_master("a")
         self.survey("master", sysctls="a", status="ab")
         self.row("TERM", signal.SIGTERM, "supervisor", then=self.start_again)
+        if not self.plan.vmac:
+            self.play_worker_and_supervisor()  # each death of a worker is the first one of its supervisor
         self.row("KILL all", signal.SIGKILL, "all", then=self.start_again)
         if not self.plan.vmac:
             self.row("STOP worker", signal.SIGSTOP, "worker", then=None)
@@ -291,6 +313,15 @@ class Scene:
         self.survey("both have ended", sysctls="b")
         time.sleep(self.plan.lease + 1)
         self.sample("a lease later")
+
+    def play_worker_and_supervisor(self) -> None:
+        """What is done to the one and not to the other."""
+        self.row("TERM worker", signal.SIGTERM, "worker", then=None)
+        self.row("KILL supervisor", signal.SIGKILL, "supervisor", then=self.start_again)
+        supervisor = self.a.pids("supervisor")
+        self.steady_row("STOP and CONT supervisor", signal.SIGSTOP, "supervisor",
+                        then=lambda: send(signal.SIGCONT, supervisor))
+        self.steady_row("KILL worker", signal.SIGKILL, "worker", then=None)
 
     def close(self) -> None:
         """Ends what runs and completes the record."""

@@ -175,8 +175,30 @@ def test_an_unknown_vrid_is_counted_and_complained_about_now_and_then() -> None:
 )
 def test_rubbish_reaches_nobody(data: bytes) -> None:
     s = Stage(instance())
-    assert s.step(m.Received("eth0", data, bytes(4), bytes(4), 255, 0.0, 0.0)) == []
-    assert s.step(m.Received("eth0", data[:7], bytes(16), bytes(16), 255, 0.0, 0.0)) == []
+    assert s.kinds(s.step(m.Received("eth0", data, bytes(4), bytes(4), 255, 0.0, 0.0))) == []
+    assert s.kinds(s.step(m.Received("eth0", data[:7], bytes(16), bytes(16), 255, 0.0, 0.0))) == []
+    assert s.engine.discarded + s.engine.unknown_vrids == 2, "whatever it is, it is counted"
+
+
+@pytest.mark.parametrize(("keep", "counted"), [
+    (0, (1, 0, 0)), (19, (1, 0, 0)), (21, (1, 0, 0)), (22, (0, 0, 1)), (27, (0, 0, 1)), (28, (0, 0, 1)),
+])  # fmt: skip
+def test_a_packet_that_is_cut_is_counted(keep: int, counted: tuple[int, int, int]) -> None:
+    """For all routers together when it does not say whose it is, else where it belongs; and the log says it."""
+    s = Stage(instance())
+    packet = s.packet(200)
+    s.step(packet._replace(data=packet.data[:keep]))
+    counters = s.router().counters
+    assert (s.engine.malformed, counters["malformed"], counters["packet_len_err"]) == counted
+    assert s.engine.discarded == 1 and counters["advert_rcvd"] == 0
+    assert s.logged("discarding")
+
+
+def test_a_header_that_is_none_is_malformed() -> None:
+    s = Stage(instance())
+    packet = s.packet(200)
+    s.step(packet._replace(data=packet.data[:9] + bytes([89]) + packet.data[10:]))
+    assert s.router().counters["malformed"] == s.engine.discarded == 1
 
 
 @given(data=st.binary(max_size=80), link=st.sampled_from(("eth0", "", "eth9")), hops=st.integers(-1, 255))

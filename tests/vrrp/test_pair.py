@@ -16,7 +16,7 @@ from hakeep.config.settled import VrrpInstance
 from hakeep.objects.rtnl import Address, Link
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.engine import Engine
-from hakeep.vrrp.pair import RULES, judge, prospects
+from hakeep.vrrp.pair import RULES, judge, obstacles, prospects
 from hakeep.vrrp.pair.prospects import Prospect
 from hakeep.vrrp.pair.rules import alone, servers
 
@@ -99,6 +99,24 @@ def test_places_of_both_files_are_told(tmp_path: Path) -> None:
     assert only.code is Code.PAIR_INTERVAL
     assert only.span is not None and only.span.file.endswith("b.conf")
     assert only.also is not None and only.also[0].file.endswith("a.conf")
+
+
+def test_obstacles_are_the_errors_of_one_virtual_router(tmp_path: Path) -> None:
+    other = configuration("virtual_router_id 60", "a").replace("VI", "other").replace("192.0.2.10", "192.0.2.60")
+    texts = {"a": configuration("version 2", "a") + other,
+             "b": configuration("version 3\npriority 150", "b") + other}
+    lineups, diagnostics = judge(read(tmp_path, texts))
+    assert {each.code for each in diagnostics} >= {Code.PAIR_VERSION, Code.PAIR_PRIORITY}
+    by_name = {lineup.sides[0].name: [each.code for each in obstacles(lineup, lineups)] for lineup in lineups}
+    assert by_name == {"VI": [Code.PAIR_VERSION], "other": []}
+
+
+def test_obstacles_of_two_that_should_be_one(tmp_path: Path) -> None:
+    texts = {"a": configuration("virtual_router_id 51", "a"), "b": configuration("virtual_router_id 52", "b")}
+    lineups, _ = judge(read(tmp_path, texts))
+    assert [[each.code for each in obstacles(lineup, lineups)] for lineup in lineups] == [[Code.PAIR_ALONE]] * 2
+    alone_for_good, _ = judge(read(tmp_path, {"a": texts["a"]}))
+    assert obstacles(alone_for_good[0], alone_for_good) == []
 
 
 def test_a_vrid_that_a_host_uses_on_two_links(tmp_path: Path) -> None:

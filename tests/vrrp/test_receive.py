@@ -156,12 +156,12 @@ def check(settings: VrrpInstance, packet: Packet, memory: AuthMemory | None = No
 
 
 def counter(settings: VrrpInstance, packet: Packet, memory: AuthMemory | None = None) -> str | None:
-    """The counter of the refusal ("" for the silent ones), None when the packet is accepted."""
+    """The counter of the refusal, None when the packet is accepted."""
     verdict = check(settings, packet, memory)
     if isinstance(verdict, Advert):
         return None
     assert verdict.reason
-    assert verdict.counter == "" or verdict.counter in COUNTERS
+    assert verdict.counter in COUNTERS
     return verdict.counter
 
 
@@ -188,14 +188,15 @@ def test_good_packets(settings: VrrpInstance, packet: Packet) -> None:
 @pytest.mark.parametrize(
     ("row", "settings", "good", "changes", "expected"),
     [
-        ("0 VRID", V2, TO_V2, {"vrid": 52}, ""),
-        ("0 VRID in AH", AH, TO_AH, {"vrid": 52}, ""),
-        ("0 VRID over IPv6", V6, TO_V6, {"vrid": 52}, ""),
-        ("0 too short", V2, TO_V2, {"cut": 13}, ""),
-        ("0 too short over IPv6", V6, TO_V6, {"cut": 17}, ""),
-        ("0 too short in AH", AH, TO_AH, {"cut": 13}, ""),
-        ("0 another protocol", V2, TO_V2, {"protocol": 89}, ""),
-        ("0 AH around something else", AH, TO_AH, {"ah": {"next": 6}}, ""),
+        ("0 VRID", V2, TO_V2, {"vrid": 52}, "malformed"),
+        ("0 VRID in AH", AH, TO_AH, {"vrid": 52}, "malformed"),
+        ("0 VRID over IPv6", V6, TO_V6, {"vrid": 52}, "malformed"),
+        ("0 too short", V2, TO_V2, {"cut": 13}, "packet_len_err"),
+        ("0 too short over IPv6", V6, TO_V6, {"cut": 17}, "packet_len_err"),
+        ("0 too short in AH", AH, TO_AH, {"cut": 13}, "packet_len_err"),
+        ("0 too short for a VRID", V2, TO_V2, {"cut": 19}, "malformed"),
+        ("0 another protocol", V2, TO_V2, {"protocol": 89}, "malformed"),
+        ("0 AH around something else", AH, TO_AH, {"ah": {"next": 6}}, "malformed"),
         ("1 AH not wanted", V2, TO_AH, {}, "authtype_mismatch"),
         ("1 AH not wanted by PASS", PASS, TO_AH, {}, "authtype_mismatch"),
         ("1 AH not wanted around no authentication", V2, TO_AH, {"auth_type": 0}, "authtype_mismatch"),
@@ -271,7 +272,7 @@ ROWS_IN_ORDER: list[tuple[VrrpInstance, Packet, list[tuple[dict[str, object], st
         V2,
         TO_V2,
         [
-            ({"vrid": 52}, ""),
+            ({"vrid": 52}, "malformed"),
             ({"cut": 1}, "packet_len_err"),
             ({"ttl": 1}, "ip_ttl_err"),
             ({"auth_type": 3}, "invalid_authtype"),
@@ -286,7 +287,7 @@ ROWS_IN_ORDER: list[tuple[VrrpInstance, Packet, list[tuple[dict[str, object], st
         replace(UNICAST, auth_hmac=HMAC, check_unicast_src=True),
         replace(TO_UNICAST, hmac_key=KEY),
         [
-            ({"vrid": 52}, ""),
+            ({"vrid": 52}, "malformed"),
             ({"cut": 1}, "packet_len_err"),
             ({"version": 2}, "version_err"),
             ({"hmac_key": bytes(32)}, "auth_ext_invalid_hmac"),
@@ -406,8 +407,8 @@ def test_a_packet_of_the_other_family_is_not_ours() -> None:
     for wrong in (received._replace(source=bytes(4)), received._replace(destination=bytes(4)), TO_V2.received()):
         verdict = Receiver(V6, AuthMemory()).check(wrong, current_master=None)
         assert isinstance(verdict, Discard)
-        assert verdict.counter == ""
-    assert counter(V2, TO_V6) == ""
+        assert verdict.counter == "malformed"
+    assert counter(V2, TO_V6) == "malformed"
 
 
 def test_interval_mismatch_in_version_2_says_what_comes_of_it() -> None:

@@ -372,6 +372,12 @@ def test_a_router_whose_first_advert_is_refused_takes_no_address() -> None:
     assert s.state is MASTER and s.has()
 
 
+@pytest.mark.parametrize(("mark", "since"), [(Mark(99.5, {}, 12.5), 12.5), (Mark(99.5, {}), 99.5)])
+def test_a_resumed_master_is_one_since_it_became_one(mark: Mark, since: float) -> None:
+    s = Stage(instance(), marks={"V": mark}, start=100.0)
+    assert s.state is MASTER and s.router().since == since
+
+
 def test_a_resumed_master_may_have_its_first_advert_refused() -> None:
     s = Stage(instance(), marks={"V": Mark(99.5, {})}, start=100.0)
     s.refusing["V"] = ENOBUFS
@@ -611,3 +617,79 @@ def test_deleted_as_a_state_or_as_a_fault() -> None:
         s.until(s.now + 5)
         assert s.told() == [word]
         assert s.engine.routers == {}
+
+
+# --- why it is what it is: a word for status
+
+
+def takes_over(s: Stage) -> str:
+    """Let time pass until it is MASTER; why it says it is."""
+    s.until(s.now + 10)
+    assert s.state is MASTER
+    return s.router().why
+
+
+def test_why_nobody_was_there() -> None:
+    assert takes_over(Stage(instance())) == "no other master was heard"
+
+
+def test_why_the_master_fell_silent() -> None:
+    s = Stage(instance())
+    s.hear(200, 1.0)
+    assert takes_over(s) == f"{LOWER4} fell silent"
+
+
+def test_why_the_master_resigned() -> None:
+    s = Stage(instance())
+    s.hear(200, 1.0)
+    s.hear(0, 1.5)
+    assert takes_over(s) == f"{LOWER4} resigned"
+
+
+def test_why_it_preempts() -> None:
+    s = Stage(instance(priority=150))
+    for n in range(8):
+        s.hear(50, n / 2, source=HIGHER4)
+    assert s.state is MASTER
+    assert s.router().why == f"{HIGHER4} has lower priority 50"
+
+
+def test_why_the_last_word_counts() -> None:
+    """What was true of an earlier master is not said of a later one."""
+    s = Stage(instance(priority=150))
+    s.hear(50, 0.5)
+    s.hear(0, 1.0)
+    s.hear(200, 1.1, source=HIGHER4)
+    assert takes_over(s) == f"{HIGHER4} fell silent"
+    s = Stage(instance(priority=150))
+    s.hear(0, 0.5)
+    s.hear(50, 0.6, source=HIGHER4)
+    assert takes_over(s) == f"{HIGHER4} has lower priority 50"
+    s = Stage(instance(priority=150))
+    s.hear(50, 0.5)
+    s.hear(0, 0.6)
+    assert takes_over(s) == f"{LOWER4} resigned"
+
+
+def test_why_is_new_after_each_change() -> None:
+    s = Stage(instance(priority=150))
+    s.hear(0, 0.5)
+    assert takes_over(s) == f"{LOWER4} resigned"
+    s.hear(200)
+    assert s.state is BACKUP
+    assert s.router().why == f"{LOWER4} has higher priority 200, ours 150"
+    s.link(replace(ETH0, running=False))
+    assert s.router().why == "interface eth0 down"
+    s.link(ETH0)
+    assert s.router().why == "the fault is over"
+    assert takes_over(s) == "no other master was heard"
+
+
+def test_who_resigned_is_not_followed_after_a_reload() -> None:
+    """A master that was about to be preempted and then resigned is no reason to wait, whatever our priority is now."""
+    s = Stage(instance(priority=150))
+    s.hear(100, 1.0)
+    s.hear(0, 1.2)
+    s.reload(instance(priority=90))
+    s.until(1.2 + 0.7)
+    assert s.state is MASTER

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hakeep.vrrp import messages as m
+from hakeep.vrrp.engine import Engine, Mark
 from hakeep.vrrp.timers import NEVER
 from tests.vrrp.stage import ETH0, HIGHER4, VIP4, Stage, instance
 
@@ -50,6 +51,7 @@ def test_when_nobody_comes_it_serves_on_without_a_gap_as_the_last_choice() -> No
     standby(s)
     s.until(at + 10)
     assert s.state is MASTER and s.router().alone
+    assert s.router().why == "in standby, but no other master was heard"
     assert s.touched[-1][1] == "+" and s.touched[-1][0] < at, "the address never left"
     assert {p for _, p in s.sent(at + 0.1)} == {1}
     assert s.sent(at + 0.1)[0][0] <= at + 1.1
@@ -206,3 +208,33 @@ def test_another_router_of_higher_priority_while_in_standby() -> None:
     s.hear(200, s.now + 0.3, source=HIGHER4)
     s.until(s.now + 2)
     assert s.router().master_priority == 200 and not s.has(VIP4[0])
+
+
+# --- from before this process
+
+
+def born_in_standby(order: m.Commanded, **more: object) -> Stage:
+    s = Stage(instance(priority=150))
+    s.effects.clear()
+    s.engine = Engine(
+        s.settings, s.now, links=(ETH0,), addresses=s.kernel.values(), standby={"V": order}, **more,  # type: ignore[arg-type]
+    )
+    s._take(s.engine.begin())
+    return s
+
+
+def test_a_start_in_standby_says_so() -> None:
+    s = born_in_standby(m.Commanded("standby", ("V",)))
+    assert s.state is BACKUP and s.router().standby
+    assert s.router().why == "standby by order"
+    assert s.logged("(V) standby by order") and s.logged("(V) Entering BACKUP STATE (standby)")
+    assert s.router().down_interval == pytest.approx(3 + 255 / 256), "the last to take over"
+
+
+def test_who_served_alone_goes_on_as_the_last_choice() -> None:
+    """The worker of a MASTER in standby dies: the next one is no better a choice than the last one was."""
+    s = born_in_standby(m.Commanded("standby", ("V",)), marks={"V": Mark(-0.5, {})})
+    s.until(3.0)
+    assert s.state is MASTER and {p for _, p in s.sent()} == {1}
+    s.hear(100)
+    assert s.state is BACKUP

@@ -49,10 +49,34 @@ def compare(lineups: Sequence[Lineup], configurations: Mapping[str, Loaded]) -> 
     """What all rules find: between routers, among those that have no partner, and between virtual servers."""
     found = list(alone(lineups))
     for lineup in lineups:
-        for one, other in combinations(lineup.sides, 2):
-            for each in RULES:
-                found += each.look(one, other)
+        found += _within(lineup)
     return [*found, *servers(configurations)]
+
+
+def obstacles(lineup: Lineup, lineups: Sequence[Lineup]) -> list[Diagnostic]:
+    """The errors with which this one of the virtual routers does not become what its prospects say."""
+    found = list(_within(lineup))
+    for side in _lone([lineup]):
+        if twin := _twin(side, _lone(lineups)):
+            found += alone([Lineup((twin,)), lineup])
+    return [each for each in found if each.severity is Severity.ERROR]
+
+
+def _within(lineup: Lineup) -> Found:
+    """What all rules find between the routers of one virtual router."""
+    for one, other in combinations(lineup.sides, 2):
+        for each in RULES:
+            yield from each.look(one, other)
+
+
+def _lone(lineups: Sequence[Lineup]) -> list[Side]:
+    """The routers that have no partner."""
+    return [lineup.sides[0] for lineup in lineups if len(lineup.sides) == 1]
+
+
+def _twin(side: Side, lone: Sequence[Side]) -> Side | None:
+    """The one of another host that seems to be meant to be the partner."""
+    return next((o for o in lone if o.host != side.host and (o.vips & side.vips or o.name == side.name)), None)
 
 
 def _differ(
@@ -85,9 +109,9 @@ def alone(lineups: Sequence[Lineup]) -> Found:
         a: virtual_router_id 51
         b: virtual_router_id 51
     """
-    lone = [lineup.sides[0] for lineup in lineups if len(lineup.sides) == 1]
+    lone = _lone(lineups)
     for side in lone:
-        twin = next((o for o in lone if o.host != side.host and (o.vips & side.vips or o.name == side.name)), None)
+        twin = _twin(side, lone)
         if twin is None:
             yield Diagnostic(
                 Code.PAIR_ALONE, Severity.WARNING, f"{side.name}: no other host has VRID "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ from hakeep.report.routers import bounds
 from hakeep.vrrp import fence, wanted
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.engine import Engine
+from hakeep.vrrp.process.quarrel import Quarrel
 from hakeep.worker import Log
 
 
@@ -41,6 +43,7 @@ class Gate:
         self._moved = True
         self._told: tuple[object, ...] = ()
         self._bounds: set[str] = set()
+        self._quarrel = Quarrel()
 
     def places_changed(self) -> None:
         """Routers, links or source addresses are others."""
@@ -90,6 +93,8 @@ class Gate:
         known = self._plan.unfenced
         if self.lane.error:
             return {**dict.fromkeys(self._engine.routers, f"nftables refuses: {self.lane.error}"), **known}
+        if not self._quarrel.over(time.monotonic()):
+            return {**dict.fromkeys(self._engine.routers, self._quarrel.reason), **known}
         return known
 
     def tell_bounds(self) -> None:
@@ -105,7 +110,7 @@ class Gate:
                 self._bounds.add(text)
                 why = f" (no fence: {unfenced[router.name]})" if router.name in unfenced else ""
                 router_and_like = f"({router.name}) and instances like it: " if len(routers) > 1 else ""
-                self._log(m.Level.INFO, f"{router_and_like}{text}{why}")
+                self._log(m.Level.INFO, f"{router_and_like}bounds: {text}{why}")
 
     def _done(self, declared: bool) -> None:
         self.tell_bounds()
@@ -120,7 +125,17 @@ class Gate:
 
     def _disturbed(self) -> None:
         assert self._monitor is not None
-        for disturbance in self._monitor.receive():
-            who = disturbance.who or "somebody"
+        if disturbances := self._monitor.receive():
+            gone = all(disturbance.gone for disturbance in disturbances)
+            self._put_back(disturbances[-1].who or "somebody", time.monotonic(), gone)
+
+    def _put_back(self, who: str, now: float, gone: bool) -> None:
+        """`who` changed our table: put it back, at once unless that has become a quarrel."""
+        news = self._quarrel.over(now)
+        pause = self._quarrel.blame(who, now, gone)
+        if not pause:
             self._log(m.Level.WARNING, f"{who} changed our nftables table: putting it back")
-            self.lane.lost()
+        elif news:
+            back = f"putting it back every {pause:.0f} s"
+            self._log(m.Level.ERROR, f"{who} keeps changing our nftables table: {back}; {self._quarrel.cure}")
+        self.lane.lost(pause)

@@ -51,11 +51,17 @@ def sysctl_keeper(settings: Settings, run_directory: Path, log: Log) -> SysctlKe
         return SysctlKeeper(path)
 
 
-def hold_until(settings: Settings, now: float, *, respawned: bool) -> float:
-    """The time before which there are no elections (vrrp_startup_delay, vrrp_delay_after_boot); 0.0 = none."""
+def hold_until(settings: Settings, now: float, log: Log, *, respawned: bool) -> float:
+    """The time before which there are no elections, which is logged; 0.0 = none."""
     delays = settings.globals
     until = now + delays.vrrp_startup_delay if not respawned else 0.0
+    cause = "vrrp_startup_delay"
     if delays.vrrp_delay_after_boot:
         uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-        until = max(until, now + delays.vrrp_delay_after_boot - uptime)
-    return until if until > now else 0.0
+        after_boot = now + delays.vrrp_delay_after_boot - uptime
+        if after_boot > until:
+            until, cause = after_boot, "vrrp_delay_after_boot"
+    if until <= now:
+        return 0.0
+    log(m.Level.INFO, f"no elections for {until - now:.4g} s ({cause})")
+    return until

@@ -20,7 +20,7 @@ def inherit(settings: Settings, page: SharedPage, wire: WireLane) -> dict[str, M
         if slot is not None:
             wire.idents[instance.name] = slot.ident
             if slot.state is State.MASTER:
-                marks[instance.name] = Mark(slot.last_sent, slot.memory)
+                marks[instance.name] = Mark(slot.last_sent, slot.memory, slot.since)
     return marks
 
 
@@ -46,7 +46,7 @@ class Testament:
         mouth = self._wire.mouths.get(name)
         ident = mouth.transmitter.ident if mouth is not None else 0
         last_sent = router.last_sent if router.last_sent > 0 else 0.0
-        self._page.write(index, name_check(name), router.state, last_sent, ident)
+        self._page.write(index, name_check(name), router.state, last_sent, ident, router.since)
         if memory_to_keep(router):
             self._page.remember(index, router.memory.as_dict())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,10 @@ class Lane:
         self.busy = False
         self.error = ""
         self.wishes: list[Filter] = []
+        self.pauses: list[float] = []
+
+    def lost(self, pause: float) -> None:
+        self.pauses.append(pause)
 
     def want(self, wanted: Filter) -> None:
         self.wishes.append(wanted)
@@ -133,4 +138,24 @@ def test_a_refusal_is_the_reason_of_those_that_would_have_a_fence() -> None:
     assert door.gate.unfenced == {"V": "vip_fence off"}
     door.gate.tell_bounds()
     door.gate.tell_bounds()
-    assert len(door.lines) == 1
+    assert len(door.lines) == 1 and "bounds: without a holder for at most" in door.lines[0]
+
+
+def test_another_hakeepd_at_our_table_is_named_once_and_not_fought() -> None:
+    door = Door()
+    assert not door.gate.unfenced
+    for _ in range(20):
+        door.gate._put_back("hakeepd_vrrp[4711]", time.monotonic(), False)
+    (line,) = door.lines
+    assert line.startswith("hakeepd_vrrp[4711] keeps changing our nftables table: putting it back every 10 s")
+    assert door.lane.pauses == [10.0] * 20
+    assert door.gate.unfenced == {"V": "contested by hakeepd_vrrp[4711]"}
+    door.gate._put_back("hakeepd_vrrp[4711]", time.monotonic(), True)
+    assert door.lane.pauses[-1] == 0.0 and not door.gate.unfenced, "it has ended"
+
+
+def test_a_flush_by_a_script_is_mended_at_once() -> None:
+    door = Door()
+    door.gate._put_back("nft[4711]", time.monotonic(), True)
+    assert door.lines == ["nft[4711] changed our nftables table: putting it back"]
+    assert door.lane.pauses == [0.0] and not door.gate.unfenced
