@@ -150,7 +150,7 @@ class InForce:
         head, _, blob = rest.partition(b"\n")
         said: Said = [(int(level), str(text)) for level, text in json.loads(first or UNREAD)]
         if not blob:
-            self._log(ERROR, "the new configuration is not usable: keeping the running one")
+            self._log(ERROR, "the new configuration is not taken: keeping the running one")
             self._manager.ready()
             _tell(((told, said) for told in asked), Outcome.REFUSED)
             return

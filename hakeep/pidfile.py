@@ -21,13 +21,11 @@ class AlreadyRunning(Exception):
 
 
 class PidFile:
-    """A pid file that is ours. Symbolic links are not followed. Raises AlreadyRunning or OSError."""
+    """A pid file that is ours. Its directory must be there, and symbolic links are not
+    followed. Raises AlreadyRunning or OSError."""
 
     def __init__(self, path: Path, pid: int | None = None) -> None:
         self.path = path
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True)
-            path.parent.chmod(0o755)  # whatever the umask says
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         os.fchmod(self._fd, 0o644)
         lock = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

@@ -25,7 +25,7 @@ from hakeep.guard import Guard, release
 from hakeep.in_force import InForce
 from hakeep.kernel.nft import Support
 from hakeep.options import Options
-from hakeep.pidfile import PidFile
+from hakeep.pidfile import AlreadyRunning, PidFile
 from hakeep.sdnotify import ServiceManager
 from hakeep.vrrp import process
 from hakeep.vrrp.messages import Commanded
@@ -169,11 +169,20 @@ class Succession:
         theirs.close()
         self.worker = Worker(pid, Line(ours, trusting=False), time.monotonic())
         self._watch(ours.fileno(), self._readable)
-        if self._pid_file is None:
-            with suppress(Exception):
-                self._pid_file = PidFile(self._options.vrrp_pid_file, pid)
-        else:
-            self._pid_file.write(pid)
+        self._note_pid(pid)
+
+    def _note_pid(self, pid: int) -> None:
+        """The worker's pid file. The worker is more important: without one it goes on, but not in silence."""
+        path = self._options.vrrp_pid_file
+        try:
+            if self._pid_file is None:
+                self._pid_file = PidFile(path, pid)
+            else:
+                self._pid_file.write(pid)
+        except AlreadyRunning as error:
+            self._log(WARNING, f"no pid file of the vrrp worker: {error}")
+        except OSError as error:
+            self._log(WARNING, f"no pid file of the vrrp worker: cannot write {path}: {error.strerror}")
 
     def _be_worker(self, sock: socket.socket, parent: int, respawned: bool) -> int:
         """The child's side of the fork."""
@@ -341,7 +350,7 @@ class Succession:
             self._log(ERROR, f"cannot release addresses: {error}")
             return False
         if count:
-            self._log(WARNING, f"released {count} addresses: {why}")
+            self._log(WARNING, f"released {count} address{'' if count == 1 else 'es'}: {why}")
         return True
 
     # ------------------------------------------------------------------------------------------------- the end

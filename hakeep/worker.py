@@ -282,7 +282,7 @@ class Line:
 _BEAT = struct.Struct("=d")
 _STAKES = struct.Struct("=dd")
 _STAKES_AT = _BEAT.size
-_SLOT = struct.Struct("=IBxxxdIH")  # check of the name, state, last advert, IPv4 identification, length of the memory
+_SLOT = struct.Struct("=IBxxxdIHd")  # check of the name, state, last advert, IPv4 ident., length of the memory, since
 _SENT = struct.Struct("=dI")  # the two in the middle of it
 _SENT_AT = 8
 SLOT_SIZE = 2048
@@ -292,12 +292,13 @@ _STATES = list(State)
 
 
 class Slot(NamedTuple):
-    """What is known of one router on the page."""
+    """What is known of one router on the page. `since` is when it came to its state; 0 = not known."""
 
     state: State
     last_sent: float
     ident: int
     memory: dict[str, Any]
+    since: float = 0.0
 
 
 class SharedPage:
@@ -331,12 +332,14 @@ class SharedPage:
         """The routers that are MASTER have changed."""
         _STAKES.pack_into(self._page, _STAKES_AT, interval, lease)
 
-    def write(self, index: int, check: int, state: State, last_sent: float, ident: int) -> None:
+    def write(
+        self, index: int, check: int, state: State, last_sent: float, ident: int, since: float = 0.0
+    ) -> None:
         """Note a router's state; its memory stays."""
         if index < SLOTS:
             at = 4096 + index * SLOT_SIZE
             length = _SLOT.unpack_from(self._page, at)[4]
-            _SLOT.pack_into(self._page, at, check, _STATES.index(state), last_sent, ident, length)
+            _SLOT.pack_into(self._page, at, check, _STATES.index(state), last_sent, ident, length, since)
 
     def sent(self, index: int, last_sent: float, ident: int) -> None:
         """Note an advert of a router whose state stands there already."""
@@ -352,22 +355,22 @@ class SharedPage:
             data = b"{}"
         at = 4096 + index * SLOT_SIZE
         self._page[at + _MEMORY_AT : at + _MEMORY_AT + len(data)] = data
-        check, state, last_sent, ident, _ = _SLOT.unpack_from(self._page, at)
-        _SLOT.pack_into(self._page, at, check, state, last_sent, ident, len(data))
+        check, state, last_sent, ident, _, since = _SLOT.unpack_from(self._page, at)
+        _SLOT.pack_into(self._page, at, check, state, last_sent, ident, len(data), since)
 
     def read(self, index: int, name: str) -> Slot | None:
         """What the page holds of the router in this place; None when nothing, or of another."""
         if index >= SLOTS:
             return None
         at = 4096 + index * SLOT_SIZE
-        check, state, last_sent, ident, length = _SLOT.unpack_from(self._page, at)
+        check, state, last_sent, ident, length, since = _SLOT.unpack_from(self._page, at)
         if check != name_check(name) or state >= len(_STATES):
             return None
         try:
             memory = json.loads(self._page[at + _MEMORY_AT : at + _MEMORY_AT + length] or b"{}")
         except ValueError:  # the worker died while it wrote
             memory = {}
-        return Slot(_STATES[state], last_sent, ident, memory if isinstance(memory, dict) else {})
+        return Slot(_STATES[state], last_sent, ident, memory if isinstance(memory, dict) else {}, since)
 
     def rearrange(self, names: Sequence[str], before: Sequence[str]) -> None:
         """Give each router its place in `names`. What is known of it may lie there already, or in its place in

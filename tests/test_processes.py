@@ -23,7 +23,7 @@ from hakeep.standby import Orders
 
 
 def test_a_pid_file_names_its_process_and_goes_with_it(tmp_path: Path) -> None:
-    path = tmp_path / "sub" / "x.pid"
+    path = tmp_path / "x.pid"
     file = PidFile(path)
     assert path.read_text() == f"{os.getpid()}\n"
     assert path.stat().st_mode & 0o777 == 0o644
@@ -31,6 +31,12 @@ def test_a_pid_file_names_its_process_and_goes_with_it(tmp_path: Path) -> None:
     assert path.read_text() == "7\n"
     file.remove()
     assert not path.exists()
+
+
+def test_directories_are_not_made_for_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        PidFile(tmp_path / "sub" / "x.pid")
+    assert not (tmp_path / "sub").exists()
 
 
 def test_a_second_daemon_is_told_who_runs(tmp_path: Path) -> None:

@@ -185,3 +185,10 @@ def test_descriptors_without_a_name_are_closed() -> None:
     sockets.add(["a"], some, last=True)
     assert is_open(some[0]) and not is_open(some[1])
     sockets.add([], [], last=True)
+
+
+def test_what_is_released_is_counted_in_words(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    for count, words in ((1, "released 1 address: why"), (2, "released 2 addresses: why")):
+        monkeypatch.setattr(succession, "release", lambda keys, count=count: count)
+        watch.succession.release("why")
+        assert watch.said[-1] == words

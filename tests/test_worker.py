@@ -179,13 +179,14 @@ def test_a_slot_is_read_back() -> None:
 
 def test_an_advert_changes_two_numbers_of_a_slot() -> None:
     page = SharedPage()
-    page.write(3, name_check("VI_1"), State.MASTER, 12.5, 77)
+    page.write(3, name_check("VI_1"), State.MASTER, 12.5, 77, 4.25)
     page.remember(3, {"ah_sequence": 5})
     page.sent(3, 13.5, 78)
     page.sent(SLOTS, 13.5, 78)
     slot = page.read(3, "VI_1")
     assert slot is not None
     assert (slot.state, slot.last_sent, slot.ident, slot.memory) == (State.MASTER, 13.5, 78, {"ah_sequence": 5})
+    assert slot.since == 4.25
 
 
 def test_a_slot_of_another_router_is_not_believed() -> None:
@@ -199,7 +200,7 @@ def test_a_worker_that_died_while_writing_leaves_no_memory() -> None:
     page = SharedPage()
     page.write(0, name_check("V"), State.MASTER, 1.0, 1)
     page.remember(0, {"ah_sequence": 5})
-    page._page[4096 + 26] = 0xFF
+    page._page[4096 + 34] = 0xFF
     slot = page.read(0, "V")
     assert slot is not None and slot.memory == {}
 

@@ -200,7 +200,7 @@ def _run(arguments: Arguments) -> int:
     if "signum" in arguments:
         name = arguments.get("signum")
         if name not in SIGNUMS:
-            raise UsageError(f"Unknown signal {name}")
+            raise UsageError(f"Unknown signal {name} (there are {', '.join(SIGNUMS)})")
         print(int(SIGNUMS[name]))
         return 0
     if arguments.rest:
@@ -213,7 +213,8 @@ def _run(arguments: Arguments) -> int:
 def config_path(arguments: Arguments) -> str:
     """The configuration to read."""
     if "use-file" in arguments:
-        return str(Path(arguments.get("use-file")).absolute())  # a daemon in the background is in another directory
+        name = arguments.get("use-file")
+        return str(Path(name).absolute()) if name else ""  # a daemon in the background is in another directory
     return next((path for path in DEFAULT_CONFIGS if Path(path).exists()), DEFAULT_CONFIGS[0])
 
 
@@ -235,7 +236,7 @@ def _configured_namespace(arguments: Arguments) -> str:
 
 def _test(arguments: Arguments) -> int:
     """-t: say what is wrong and exit with keepalived's status."""
-    from hakeep.config.render import render
+    from hakeep.config.render import render_all
 
     out = sys.stderr
     if arguments.get("config-test"):
@@ -245,12 +246,15 @@ def _test(arguments: Arguments) -> int:
             print(f"hakeepd: cannot write {arguments.get('config-test')}: {error.strerror}", file=sys.stderr)
             return 1
     loaded = _load(arguments, judge_host=True)
-    for diagnostic in loaded.diagnostics:
-        print(render(diagnostic, loaded.sources, color=out.isatty()), file=out)
+    unsupported = loaded.unsupported()  # said in any case: hakeepd would say it, and might not run
+    said = [line for group in (loaded.diagnostics, unsupported)
+            for line in render_all(group, loaded.sources, color=out.isatty())]
+    out.write("".join(f"{each}\n" for each in said))  # at once: standard error has a system call for each line
+    out.flush()
     status = loaded.exit_status()
     if "strict" in arguments and not status:
-        unsafe = [] if "ignore-unsupported" in arguments else loaded.unsupported()
-        if any(str(diagnostic.severity) == "error" for diagnostic in (*loaded.diagnostics, *unsafe)):
+        lacks = "ignore-unsupported" not in arguments and any(each.stops for each in unsupported)
+        if lacks or any(str(diagnostic.severity) == "error" for diagnostic in loaded.diagnostics):
             status = 5
     return status
 
@@ -267,14 +271,16 @@ def _usable(arguments: Arguments) -> tuple[Settings | None, list[tuple[int, str]
     if loaded.settings is None or loaded.fatal:
         return None, lines, loaded.run_status() or 2
     if "strict" in arguments and any(level == 3 for level, _ in lines):
-        return None, [*lines, (3, "--strict: not running with an error in the configuration")], 2
+        return None, [*lines, (3, "--strict: there is an error in the configuration")], 2
     refused = False
     for diagnostic in loaded.unsupported():
-        unsafe = str(diagnostic.severity) == "error" and "ignore-unsupported" not in arguments
+        unsafe = diagnostic.stops and "ignore-unsupported" not in arguments
         refused = refused or unsafe
+        if diagnostic.note:  # what will be missing: a line of the log has no other place for it
+            diagnostic = replace(diagnostic, message=f"{diagnostic.message}: {diagnostic.note}")
         lines.append((3 if unsafe else 4, render(diagnostic, loaded.sources, concise=True)))
     if refused:
-        lines.append((3, "not running without what the configuration asks for (see --ignore-unsupported)"))
+        lines.append((3, "what the configuration asks for is not to be had (see --ignore-unsupported)"))
         return None, lines, 2
     settings = loaded.settings
     if "dont-release-vrrp" in arguments:  # addresses that are to stay must not run out
@@ -309,7 +315,11 @@ def _serve(arguments: Arguments) -> int:
     if namespace:
         try:
             netns.enter(namespace)
-        except (OSError, ValueError) as error:
+        except FileNotFoundError:
+            return _fail(log, f"there is no network namespace {namespace} ('ip netns add {namespace}' makes it)", 1)
+        except OSError as error:
+            return _fail(log, f"cannot enter network namespace {namespace}: {error.strerror}", 1)
+        except ValueError as error:
             return _fail(log, f"cannot enter network namespace {namespace}: {error}", 1)
     missing = sched.missing_capabilities()
     if missing:
@@ -323,7 +333,8 @@ def _serve(arguments: Arguments) -> int:
     os.umask(settings.globals.umask if umask is None else umask)
     options = _options(arguments, settings, umask)
     try:
-        _make_run_directory(options.run_directory)
+        for directory in (options.run_directory, _pid_directory(arguments, settings.globals.instance)):
+            _make_run_directory(directory)
         pid_file = PidFile(options.pid_file)
         control = ControlSocket(options.control)
     except (AlreadyRunning, InUse) as error:
@@ -376,7 +387,7 @@ def _options(arguments: Arguments, settings: Settings, umask: int | None) -> Opt
     suffix = f"_{instance}" if instance else ""
     compat = "compat-paths" in arguments
     run = Path(RUN_DIRECTORY)
-    pids = Path("/run/keepalived" if instance else "/run") if compat else run
+    pids = _pid_directory(arguments, instance)
     name = "keepalived" if compat else "hakeepd"
     return Options(
         config=config_path(arguments),
@@ -391,6 +402,13 @@ def _options(arguments: Arguments, settings: Settings, umask: int | None) -> Opt
         umask=umask,
         load=lambda: _usable(arguments)[:2],
     )
+
+
+def _pid_directory(arguments: Arguments, instance: str) -> Path:
+    """Where pid files are if the command line does not say."""
+    if "compat-paths" not in arguments:
+        return Path(RUN_DIRECTORY)
+    return Path("/run/keepalived" if instance else "/run")
 
 
 def _make_run_directory(path: Path) -> None:

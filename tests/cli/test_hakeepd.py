@@ -70,8 +70,10 @@ def test_signum(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert int(capsys.readouterr().out) in signal.valid_signals()
 
 
-def test_signum_of_nothing() -> None:
+def test_signum_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--signum=NOTHING"]) == 1
+    said = capsys.readouterr().err
+    assert all(name in said for name in hakeepd.SIGNUMS), "those that there are"
 
 
 def test_version_and_help_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,6 +125,15 @@ def test_why_it_does_not_start_is_said_once_and_nothing_is_written_over(tmp_path
     assert "\0" not in text and all(len(line) > 10 for line in lines)
 
 
+def test_a_thousand_complaints_are_enough(tmp_path: Path) -> None:
+    (tmp_path / "many.conf").write_text("nonsense 1\n" * 1500)
+    words = [sys.executable, "-m", "hakeep.cli.hakeepd", "-t", "-f", str(tmp_path / "many.conf")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 5
+    assert done.stderr.count("error[HK101]") == 1000
+    assert done.stderr.endswith("^^^^^^^^\nand 500 more: 500 errors\n")
+
+
 def test_open_files_are_many_and_not_millions(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = (1024, resource.RLIM_INFINITY)
     said: list[tuple[int, int]] = []
@@ -134,3 +145,30 @@ def test_open_files_are_many_and_not_millions(monkeypatch: pytest.MonkeyPatch) -
     limits = (200_000, 300_000)
     hakeepd._raise_file_limit()
     assert said == [(65_536, resource.RLIM_INFINITY), (4096, 4096)]
+
+
+# --- what hakeepd would refuse
+
+
+@pytest.mark.parametrize(("more", "status"), [((), 0), (("--strict",), 5), (("--strict", "--ignore-unsupported"), 0)])
+def test_the_test_mode_tells_of_what_hakeepd_will_not_do(
+    tmp_path: Path, more: tuple[str, ...], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.conf"
+    path.write_text("""global_defs {
+    dynamic_interfaces
+}
+vrrp_instance web {
+    interface lo
+    virtual_router_id 51
+    track_interface {
+        nosuch0
+    }
+    virtual_ipaddress {
+        192.0.2.100
+    }
+}
+""")
+    assert main(["-t", "-f", str(path), *more]) == status
+    said = capsys.readouterr().err
+    assert said.count("HK901") == 1 and f"{path}:8" in said

@@ -29,6 +29,7 @@ def test_what_the_daemon_relies_on() -> None:
     assert unit["KillMode"] == "control-group", "workers that have lost their supervisor get time to hand over"
     assert int(unit["LimitNOFILE"]) >= 4 * 1000, "two sockets of each of a thousand instances, in two processes"
     assert unit["RuntimeDirectory"] == "hakeep"
+    assert unit["RuntimeDirectoryPreserve"] == "yes", "standby and the record outlive a stop, not only a restart"
     assert "WatchdogSec" in unit
     assert set(unit["CapabilityBoundingSet"].split()) == {
         "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_NICE", "CAP_IPC_LOCK", "CAP_SETUID", "CAP_SETGID", "CAP_KILL",

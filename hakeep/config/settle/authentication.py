@@ -50,20 +50,32 @@ def settle_authentication(subject: Subject, hmac: bool) -> tuple[str, bytes]:
 
 
 def settle_hmac(subject: Subject) -> HmacAuth | None:
-    """auth_hmac, None when it is off or unusable."""
+    """auth_hmac, None when it is off or unusable.
+
+    Where it was asked for and cannot be had nothing starts: without it the adverts of this host would not count with
+    its peers, nor theirs with it, and both would be MASTER.
+    """
     written = subject.written.auth_hmac
     if written is None:
         return None
     keys: dict[int, bytes] = {}
-    for key in written.key:
-        material = _material(subject, key)
-        if key.id in keys:
-            subject.error(Code.AUTH_HMAC, f"key {key.id} is given twice; the first one counts", "auth_hmac")
-        elif material:
-            keys[key.id] = material
-    if written.active_key is None or written.active_key not in keys:
-        lacks = "active_key is missing" if written.active_key is None else f"there is no key {written.active_key}"
-        subject.error(Code.AUTH_HMAC, f"{lacks}; auth_hmac is off", "auth_hmac")
+    seen: set[int] = set()
+    for index, key in enumerate(written.key):
+        if key.id in seen:
+            subject.error(Code.AUTH_HMAC, f"key {key.id} is given twice; the first one counts", "key", index=index,
+                          section=written)
+            continue
+        seen.add(key.id)
+        try:
+            keys[key.id] = _material(subject, key)
+        except _Unusable as problem:
+            subject.stop(Code.AUTH_HMAC, str(problem), "key", index=index, section=written, fix=_KEY_FILE)
+    if written.active_key is None:
+        subject.stop(Code.AUTH_HMAC, "active_key is missing", "auth_hmac", fix="write active_key with a key's number")
+        return None
+    if written.active_key not in seen:
+        subject.stop(Code.AUTH_HMAC, f"there is no key {written.active_key}", "active_key", section=written)
+    if written.active_key not in keys:
         return None
     mode = written.mode or "enforce"
     if subject.strict and mode != "enforce":
@@ -74,8 +86,15 @@ def settle_hmac(subject: Subject) -> HmacAuth | None:
     return HmacAuth(tuple(keys.items()), written.active_key, window, written.anti_replay or "time", mode)
 
 
+class _Unusable(Exception):
+    """Why a key is of no use."""
+
+
+_KEY_FILE = "the file holds the key itself, 32..64 bytes; a line end after it does not count"
+
+
 def _material(subject: Subject, key: HmacKey) -> bytes:
-    """The bytes of a key; b"" after a diagnostic."""
+    """The bytes of a key. Raises _Unusable."""
     if key.kind == "hex":
         return bytes.fromhex(key.text)
     if key.kind == "text":
@@ -83,10 +102,8 @@ def _material(subject: Subject, key: HmacKey) -> bytes:
     read = subject.defaults.host.read_file
     content = read(key.text) if read else None
     if content is None:
-        subject.error(Code.AUTH_HMAC, f"the key file {key.text} cannot be read", "auth_hmac")
-        return b""
+        raise _Unusable(f"the key file {key.text} cannot be read")
     content = content.rstrip(b"\r\n")
     if not 32 <= len(content) <= 64:
-        subject.error(Code.AUTH_HMAC, f"the key in {key.text} has {len(content)} bytes, not 32..64", "auth_hmac")
-        return b""
+        raise _Unusable(f"the key in {key.text} has {len(content)} bytes, not 32..64")
     return content

@@ -9,6 +9,7 @@ from hakeep.config.host import Host
 from hakeep.config.keywords.global_defs import GlobalDefs
 from hakeep.config.keywords.static import Config
 from hakeep.config.keywords.vrrp import VrrpInstance
+from hakeep.config.schema import Section
 from hakeep.config.span import Span
 
 
@@ -52,24 +53,28 @@ class Subject:
     def span(self, keyword: str = "", index: int = -1, word: int | None = None) -> Span | None:
         return self.written.span(keyword, index, word)
 
-    def place(self, keyword: str, index: int) -> Span | None:
-        """The narrowest place of a keyword: its value, of a list the entry, else the line; without one the name."""
-        entry = index >= 0 and isinstance(getattr(self.written, keyword, None), tuple)
-        return self.span(keyword, index, 0 if entry else 1)
+    def place(self, keyword: str, index: int, section: Section | None = None) -> Span | None:
+        """The narrowest place of a keyword of `section` (else of the instance): its value, of a list the entry, else
+        the line; without one the name."""
+        section = section or self.written
+        entry = index >= 0 and isinstance(getattr(section, keyword, None), tuple)
+        return section.span(keyword, index, 0 if entry else 1)
 
     def error(
-        self, code: Code, message: str, keyword: str = "", *, index: int = -1, note: str = "", fix: str = "",
-        verdict: Verdict = Verdict.GENERAL,
+        self, code: Code, message: str, keyword: str = "", *, index: int = -1, section: Section | None = None,
+        note: str = "", fix: str = "", verdict: Verdict = Verdict.GENERAL,
     ) -> None:
         """A mistake that the instance survives."""
-        self.findings.error(code, f"{self.written.name}: {message}", self.place(keyword, index), note=note, fix=fix,
-                            verdict=verdict)
+        self.findings.error(code, f"{self.written.name}: {message}", self.place(keyword, index, section), note=note,
+                            fix=fix, verdict=verdict)
 
-    def stop(self, code: Code, message: str, keyword: str = "", *, index: int = -1, note: str = "", fix: str = "",
-             ) -> None:
+    def stop(
+        self, code: Code, message: str, keyword: str = "", *, index: int = -1, section: Section | None = None,
+        note: str = "", fix: str = "",
+    ) -> None:
         """A mistake with which nothing starts."""
-        self.findings.error(code, f"{self.written.name}: {message}", self.place(keyword, index), note=note, fix=fix,
-                            stops=True)
+        self.findings.error(code, f"{self.written.name}: {message}", self.place(keyword, index, section), note=note,
+                            fix=fix, stops=True)
 
     def cannot_run(self, code: Code, message: str, keyword: str = "", *, note: str = "", fix: str = "") -> None:
         """As `stop`, and the instance is left out even if something starts all the same."""
