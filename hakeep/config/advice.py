@@ -26,23 +26,10 @@ class Advice:
     """Knows where every keyword belongs."""
 
     def __init__(self, root: Block) -> None:
-        self._root = root
         self._paths: dict[str, list[str]] = {}
         self._given: dict[tuple[str, str], tuple[str, str]] = {}
         for path, keyword in walk(root):
             self._paths.setdefault(keyword.name, []).append(path)
-
-    def home(self, word: str, path: str) -> Block | None:
-        """The one kind of block that the word is a keyword of, if that is not the one at `path`."""
-        homes = self._paths.get(word, [])
-        if len(homes) != 1 or homes[0] == path:
-            return None
-        block = self._root
-        for name in homes[0].split("/")[1:]:
-            value = block.keywords[name].value
-            assert isinstance(value, Block)
-            block = value
-        return block
 
     def on(self, word: str, path: str, block: Block) -> tuple[str, str]:
         """A note and a fix for a word that `block`, at `path`, does not know; both may be empty."""
@@ -63,6 +50,9 @@ class Advice:
         if homes:
             return f"{word} is a keyword of {', '.join(_name(home) for home in homes[:4])}", ""
         if not word.isascii():
+            head, *rest = word.split() or [word]  # at blanks of any kind, of which none is a blank here
+            if head in block.keywords and rest:
+                return f"the blank after {head} is not a plain one", f"write {head} {' '.join(rest)}"
             plain = "".join(char for char in word if char.isascii())
             if plain in block.keywords:
                 return "there are characters in it that look like blanks, or like nothing", f"write {plain}"

@@ -1,7 +1,8 @@
 """Binding: the tree against the schema. Words become values, blocks become sections, mistakes become diagnostics.
 
 One mistake gives one diagnostic: a block that is unknown is left out whole, and after a block that was closed too
-early, the keywords that belong to it are reported once.
+early, or has no brace, the keywords that belong to it are reported once. Words that merely stand in a wrong block are
+as many mistakes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 from hakeep.config.advice import Advice
 from hakeep.config.cures import VALUES
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
+from hakeep.config.hints import good_for, second, surplus
+from hakeep.config.lexer import general_words, template_mark
 from hakeep.config.reader import Line
 from hakeep.config.schema import Block, Entries, Keyword, Missing, Repeat, Section
 from hakeep.config.span import Span
@@ -67,11 +70,13 @@ class _Binder:
                 astray = self._extra_brace(braces.pop(0)[1], astray)
             words = node.line.words
             found = keywords.get(words[0]) if words else None
-            if found:
+            if "{" in node.line.text and (mark := template_mark(node.line.text)):
+                self._template(mark, found, node.line, opened)
+            elif found:
                 astray = _content(found) if node.children is None else None
                 self._node(found, node, opened)
-            else:
-                astray = self._unknown(node, opened, nodes[number - 1] if number else None, astray)
+            elif not (astray and words and words[0] in astray.keywords):
+                astray = self._unknown(node, opened, nodes[number - 1] if number else None)
         for _, brace in braces:
             astray = self._extra_brace(brace, astray)
 
@@ -99,6 +104,7 @@ class _Binder:
             return
         if block.name and not names:
             self._missing(keyword, line)
+            opened.places.setdefault(keyword.field, [])
             return
         if names and not block.name and node.opened:
             self._extra_words(keyword, line, names)
@@ -174,6 +180,9 @@ class _Binder:
             if node.children is not None:
                 self._error(Code.UNEXPECTED_BRACE, f"an entry of {keyword.name} takes no block", node.opened,
                             verdict=Verdict.BRACES)
+            if "{" in line.text and (mark := template_mark(line.text)):
+                self._template(mark, None, line, None)
+                continue
             if line.open_quote >= 0:
                 self._open_quote(line)
             pieces = [[word] for word in line.words] if words else [line.words] if line.words else []
@@ -203,9 +212,13 @@ class _Binder:
         elif lacks:
             self._missing(keyword, line)
         if lacks:
+            if keyword.repeat is not Repeat.ADD:
+                opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
             return
         parsed = self._parse(value, words[1:], line, 1, keyword)
         if parsed is not NOTHING:
+            if len(words) - 1 > value.needs and not value.shell:
+                self.diagnostics += surplus(keyword, value, words[1:], line, opened.block)
             self._keep(keyword, parsed, line, opened)
         elif keyword.repeat is not Repeat.ADD:
             opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
@@ -226,7 +239,9 @@ class _Binder:
         if keyword.repeat is Repeat.ADD:
             opened.lists.setdefault(name, []).append(value)
         elif name in opened.values and keyword.repeat is not Repeat.LAST:
-            if keyword.repeat is Repeat.SAME and opened.values[name] == value:
+            if keyword.repeat is Repeat.FOREMOST and _no_later(keyword, value, opened.values[name]):
+                opened.values[name] = value
+                opened.places[name].append(line)
                 return
             first = opened.places[name][-1]
             stays = keyword.repeat is not Repeat.REPLACE
@@ -238,6 +253,8 @@ class _Binder:
                 return
             opened.values[name] = value
         else:
+            if name in opened.values and opened.values[name] != value:
+                self.diagnostics += second(keyword, opened.places[name][-1], line)
             opened.values[name] = value
         opened.places.setdefault(name, []).append(line)
 
@@ -255,15 +272,17 @@ class _Binder:
 
     # ---------------------------------------------------------------------------------------- unknown keywords
 
-    def _unknown(self, node: Node, opened: _Open, previous: Node | None, astray: Block | None) -> Block | None:
+    def _unknown(self, node: Node, opened: _Open, previous: Node | None) -> Block | None:
+        """Report a keyword; the block to which it and its neighbours belong, if that was closed too early."""
         line = node.line
         word = line.words[0] if line.words else line.text
-        if astray and word in astray.keywords:
-            return astray
         if not line.words and line.open_quote >= 0:
             self._open_quote(line)
             return None
-        home = self._home_of_previous(word, opened, previous)
+        if self._advice is None:
+            self._advice = Advice(self.root)
+        note, fix = self._advice.on(word, opened.path, opened.block)
+        home = self._home_of_previous(line, opened, previous, known=bool(note or fix))
         if home:
             assert previous is not None and previous.closed is not None
             self.diagnostics.append(Diagnostic(
@@ -274,25 +293,39 @@ class _Binder:
             return home
         if line.open_quote >= 0:
             self._open_quote(line)
-        if self._advice is None:
-            self._advice = Advice(self.root)
-        note, fix = self._advice.on(word, opened.path, opened.block)
-        astray = self._advice.home(word, opened.path)
+        if word.startswith("$") and line.words[1:] and line.words[1].startswith("="):
+            note, fix = "in a definition no blank stands before the =", f"write {word}{' '.join(line.words[1:])}"
         if node.children is not None:
             note = "\n".join(filter(None, [note, "its whole block is left out"]))
         place = f"in {opened.path.rpartition('/')[2]}" if opened.path else "at the outermost level"
         self._error(Code.UNKNOWN_KEYWORD, f"unknown keyword '{word}' {place}", line.span(0), note=note, fix=fix,
                     verdict=Verdict.UNKNOWN_KEYWORD)
-        return astray
+        return None
 
-    def _home_of_previous(self, word: str, opened: _Open, previous: Node | None) -> Block | None:
-        """The block just closed, if the word is a keyword of it."""
+    def _home_of_previous(self, line: Line, opened: _Open, previous: Node | None, *, known: bool) -> Block | None:
+        """The block just closed, if the line belongs to it: it has a keyword of the block, or it is good for the first
+        entry of the list (and nothing else is `known` of its first word)."""
         if previous is None or not previous.line.words or previous.closed is None:
             return None
         keyword = opened.block.keywords.get(previous.line.words[0])
-        if keyword and isinstance(keyword.value, Block) and word in keyword.value.keywords:
-            return keyword.value
+        value, words = keyword.value if keyword else None, line.words
+        if isinstance(value, Block) and words and words[0] in value.keywords:
+            return value
+        if isinstance(value, Entries) and not previous.children and not known and good_for(value.entry, words):
+            return _LIST
         return None
+
+    def _template(self, mark: tuple[int, int], keyword: Keyword | None, line: Line, opened: _Open | None) -> None:
+        """A line with a template's mark in it. keepalived takes the mark's braces for a block's."""
+        stops = False
+        if keyword and isinstance(keyword.value, Value) and opened:
+            lacks = len(general_words(line.text[: mark[0]])[0]) - 1 < keyword.value.needs
+            stops = lacks and keyword.missing is Missing.FATAL
+            opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
+        self.diagnostics.append(Diagnostic(
+            Code.UNDEFINED, Severity.ERROR, "this mark of a template was not filled in", line.span_from(*mark),
+            note="the line is left out", fix="have the template's tool write the file",
+            verdict=Verdict.MISSING_PARAMETER if stops else Verdict.BRACES, stops=stops))
 
     def _extra_brace(self, brace: Line, astray: Block | None) -> Block | None:
         if astray:  # the block was closed too early: this is its own brace
@@ -308,7 +341,7 @@ class _Binder:
         if line.reported and not stops and complaint.severity is Severity.ERROR:
             return
         span = line.span(complaint.word + shift, shell=value.shell)
-        entry = isinstance(keyword.value, Entries)
+        entry = isinstance(keyword.value, Entries) or value is getattr(keyword.value, "entries", None)
         synopsis = f"{keyword.name} entry: {value.synopsis}" if entry else _synopsis(keyword)
         note = "\n".join(filter(None, [complaint.note, synopsis]))
         message = complaint.message if complaint.message.startswith(keyword.name) else (
@@ -341,11 +374,14 @@ class _Binder:
                 Code.MISSING_BRACE, Severity.ERROR, f"{keyword.name} needs a block in braces", node.line.span(),
                 note=note, fix=f"write {' '.join(node.line.words)} {{ ... }}" if named else
                 f"write {keyword.name} {{ {' '.join(node.line.words[1:]) or '...'} }}",
-                verdict=Verdict.BRACES, stops=_vital_when_empty(keyword)))
+                verdict=Verdict.BRACES, stops=not node.children and _vital_when_empty(keyword)))
 
     def _extra_words(self, keyword: Keyword, line: Line, names: Sequence[str]) -> None:
-        self._error(Code.EXTRA_WORDS, f"{keyword.name} takes no words before its '{{'", line.span(1),
-                    note=f"ignored: {' '.join(names)}")
+        listed = isinstance(keyword.value, Entries)  # of other blocks keepalived says nothing
+        self.diagnostics.append(Diagnostic(
+            Code.EXTRA_WORDS, Severity.ERROR if listed else Severity.WARNING,
+            f"{keyword.name} takes no words before its '{{'", line.span(1), note=f"ignored: {' '.join(names)}",
+            verdict=Verdict.GENERAL if listed else Verdict.OK))
 
     def _open_quote(self, line: Line, *, fatal: bool = False) -> None:
         self.diagnostics.append(Diagnostic(
@@ -384,6 +420,13 @@ def _vital_when_empty(keyword: Keyword) -> bool:
     if isinstance(keyword.value, Block):
         return any(child.vital and child.required for child in keyword.value.children)
     return keyword.vital
+
+
+def _no_later(keyword: Keyword, new: Any, old: Any) -> bool:
+    """Whether the usage of the keyword names `new` before `old`, or they are the same."""
+    assert isinstance(keyword.value, Value)
+    order = keyword.value.complete()
+    return order.index(new) <= order.index(old)
 
 
 def _synopsis(keyword: Keyword) -> str:

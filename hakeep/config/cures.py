@@ -24,6 +24,7 @@ _FORK = "a word of another branch of keepalived"
 _CONFLICT = Cure("this is what a merge conflict leaves in a file", "resolve the conflict, then take the markers out")
 
 
+
 def _same(words: Iterable[str], cure: Cure) -> dict[str, Cure]:
     return dict.fromkeys(words, cure)
 
@@ -54,6 +55,8 @@ CURES: dict[str, Cure] = {
     "track_pathmon": Cure(_VYATTA, "track a script that looks at the path: track_script"),
     "track_route_to": Cure(_VYATTA, "track a script that looks at the route: track_script"),
     "rfc_compatibility": Cure(_VYATTA, "write use_vmac"),
+    "hello-source-address": Cure(_VYATTA, "write mcast_src_ip ADDRESS"),
+    "sync-group": Cure(_VYATTA, "write vrrp_sync_group NAME { group { INSTANCE ... } } at the outermost level"),
     **_same(("track_all", "track_vips", "track_vip_ifs", "track_vroutes", "track_vroute_ifs", "track_vrules",
              "track_vrule_ifs", "track_sip", "track_sroute"),
             Cure(f"{_FORK}; addresses, routes and rules are tracked unless they say no_track", "take it out")),
@@ -90,7 +93,6 @@ BEGINNINGS: tuple[tuple[str, Cure], ...] = (
     ("--", Cure("comments begin with # or !", "write #")),
     (";", Cure("comments begin with # or !", "write #")),
     ("%", Cure("% has no meaning here", "write # for a comment")),
-    ("{{", Cure("this is a mark of a template that was not filled in")),
     ("[", Cure("configurations of this kind have no [sections]", "write global_defs { ... } and the like")),
     ("<", Cure("this looks like a placeholder that was not filled in")),
 )

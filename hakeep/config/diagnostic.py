@@ -165,11 +165,13 @@ class Code(StrEnum):
     SCRIPT_TIMEOUT = "HK415"
     SCRIPT_HASTY = "HK416"
     NO_MAIL = "HK417"
+    SAME_SCRIPT = "HK418"
     # routes and rules
     ROUTE_UNTRACKED = "HK420"
     ROUTE_TARGET = "HK421"
     RULE_PREFERENCE = "HK422"
     ROUTE_SOURCE = "HK423"
+    ROUTE_TABLE = "HK424"
     # virtual servers
     SERVICE_INCOMPLETE = "HK501"
     SERVICE_CONFLICT = "HK502"
@@ -192,6 +194,7 @@ class Code(StrEnum):
     SORRY_NEVER = "HK525"
     NO_WEIGHT = "HK526"
     THRESHOLDS = "HK527"
+    SORRY_ORDER = "HK528"
     CHECK_INCOMPLETE = "HK530"
     UNCHECKED = "HK531"
     CHECK_TIMEOUT = "HK532"

@@ -14,11 +14,11 @@ import os
 import re
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from glob import escape, glob, has_magic
-from itertools import pairwise
+from glob import escape, has_magic, iglob
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,7 +28,7 @@ from hakeep.config.forms import is_yaml
 from hakeep.config.host import Host
 from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.loaded import Loaded, assemble, conclude
-from hakeep.config.reader import CHECKS, LINE_LIMIT, LINES_LIMIT, Failure, Opened, Reader
+from hakeep.config.reader import CHECKS, FILES_LIMIT, LINE_LIMIT, LINES_LIMIT, Failure, Opened, Reader
 from hakeep.config.settled import Script
 
 __all__ = ["DEFAULT_PATHS", "Host", "Loaded", "load", "this_host"]
@@ -39,6 +39,8 @@ DEFAULT_PATHS = ("/etc/hakeep/hakeep.conf", "/etc/keepalived/keepalived.conf")
 SIZE_LIMIT = 128 << 20
 #: How much of a file is looked at to see whether it is text.
 _SAMPLE = 4096
+#: So many braces no name of a file has: each takes a turn.
+_BRACES_LIMIT = 100
 #: How much is read at a time.
 _BLOCK = 1 << 20
 #: Four bytes a character at most: what is left of a line that is too long has too many characters still.
@@ -55,6 +57,8 @@ def load(
     error. `host` holds facts to judge by; `this_host` has those of the machine we are on. `unsaved` are texts that
     count instead of what the files hold, by the files' real paths: what is in an editor. Such a file need not exist.
     """
+    if not path:
+        return _no_file("the name of the configuration file is empty")
     opener = partial(open_files, unsaved=unsaved) if unsaved else open_files
     surroundings = Surroundings(
         config_id=os.uname().nodename.partition(".")[0] if config_id is None else config_id,
@@ -62,10 +66,7 @@ def load(
     reader = Reader(opener, surroundings, checks=CHECKS if all_config else frozenset())
     opened = opener(path, os.curdir)
     if not opened.files:
-        reason = opened.failures[0].what if opened.failures else f"{path} does not exist"
-        missing = Diagnostic(Code.FILE_MISSING, Severity.ERROR, reason, verdict=Verdict.FILE_NOT_FOUND, stops=True,
-                             note="this is the main configuration file")
-        return Loaded(Config(), None, (missing,))
+        return _no_file(opened.failures[0].what if opened.failures else f"{path} does not exist")
     for failure in opened.failures:
         reader.diagnostics.append(Diagnostic(Code.FILE_UNUSABLE, Severity.ERROR, failure.what,
                                              verdict=Verdict.INCLUDE if all_config else Verdict.OK))
@@ -81,6 +82,12 @@ def load(
     finally:
         if collecting:
             gc.enable()
+
+
+def _no_file(reason: str) -> Loaded:
+    missing = Diagnostic(Code.FILE_MISSING, Severity.ERROR, reason, verdict=Verdict.FILE_NOT_FOUND, stops=True,
+                         note="this is the main configuration file")
+    return Loaded(Config(), None, (missing,))
 
 
 def _load_yaml(opened: Opened, diagnostics: list[Diagnostic], host: Host) -> Loaded:
@@ -107,14 +114,16 @@ def open_files(pattern: str, folder: str, *, unsaved: Mapping[str, str] | None =
     """The files that a pattern means, read, and what failed. See the module's docstring for the rules, `load` for
     `unsaved`."""
     unsaved = unsaved or {}
-    found: list[str] = []
+    found: dict[str, None] = {}
     failures: list[Failure] = []
+    if pattern.count("{") > _BRACES_LIMIT:
+        return Opened((), (Failure("match", f"there are more than {_BRACES_LIMIT} braces in a file's name"),))
     alternatives = expand_braces(pattern)
-    for alternative in alternatives:
-        matches = sorted(glob(str(Path(escape(folder)) / alternative)))  # noqa: PTH207
+    for alternative in alternatives[:FILES_LIMIT]:
+        matches = sorted(islice(iglob(str(Path(escape(folder)) / alternative)), FILES_LIMIT + 1))  # noqa: PTH207
         if not matches and os.path.realpath(Path(folder) / alternative) in unsaved:
             matches = [str(Path(folder) / alternative)]
-        found += [match for match in matches if match not in found]
+        found.update(dict.fromkeys(matches))
         if not matches and has_magic(alternative):
             failures.append(Failure("wildcard_match", f"no file matches {alternative}"))
         elif not matches and len(alternatives) > 1:
@@ -122,6 +131,8 @@ def open_files(pattern: str, folder: str, *, unsaved: Mapping[str, str] | None =
     if not found:
         failures.insert(0, Failure("match", f"no file matches {pattern}" if len(alternatives) > 1 or has_magic(pattern)
                                    else f"{pattern} does not exist"))
+    if max(len(found), len(alternatives)) > FILES_LIMIT:
+        return Opened((), (Failure("match", f"{pattern} means more than {FILES_LIMIT} files; none is read"),))
     files: list[tuple[str, str, str]] = []
     for name in found:
         text = _text_of(name, unsaved)
@@ -178,7 +189,7 @@ def _not_text(sample: bytes) -> str:
 
 def _content(file: BinaryIO) -> bytes:
     """The bytes of a file up to the limits and a little more, the lines that are too long cut but still too long."""
-    block = file.read(_BLOCK)
+    block = file.read(_BLOCK) or b""  # None: some of /proc say that there is nothing to be read yet
     if len(block) < _BLOCK:
         return block
     pieces: list[bytes] = []
@@ -187,12 +198,17 @@ def _content(file: BinaryIO) -> bytes:
         pieces.append(_OVERLONG.sub(rb"\1", block))
         size += len(pieces[-1])
         lines += pieces[-1].count(b"\n")
-        block = file.read(_BLOCK)
+        block = file.read(_BLOCK) or b""
     return _OVERLONG.sub(rb"\1", b"".join(pieces))
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """``a{b,c}`` as ``ab`` and ``ac``, innermost braces last, as GLOB_BRACE does."""
+    """``a{b,c}`` as ``ab`` and ``ac``, innermost braces last, as GLOB_BRACE does. Of more than FILES_LIMIT
+    alternatives only one more than that."""
+    return list(islice(_alternatives(pattern), FILES_LIMIT + 1))
+
+
+def _alternatives(pattern: str) -> Iterator[str]:
     start = pattern.find("{")
     while start >= 0:
         depth, cuts = 0, [start]
@@ -203,11 +219,12 @@ def expand_braces(pattern: str) -> list[str]:
                 cuts.append(position)
             if depth == 0:
                 cuts.append(position)
-                parts = [pattern[a + 1 : b] for a, b in pairwise(cuts)]
                 head, tail = pattern[:start], pattern[position + 1 :]
-                return [one for part in parts for one in expand_braces(head + part + tail)]
+                for a, b in pairwise(cuts):
+                    yield from _alternatives(head + pattern[a + 1 : b] + tail)
+                return
         start = pattern.find("{", start + 1)
-    return [pattern]
+    yield pattern
 
 
 def read_file(path: str) -> bytes | None:
@@ -240,7 +257,19 @@ def this_host() -> Host:
         cpus=os.cpu_count(),
         script_problem=script_problem,
         read_file=read_file,
+        tables=_routing_tables(),
     )
+
+
+def _routing_tables() -> frozenset[str]:
+    """The names that iproute2's files (see ip-route(8)) give to routing tables, and those that need no file."""
+    names = {"local", "main", "default", "unspec"}
+    for folder in ("/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"):
+        for path in (Path(folder, "rt_tables"), *Path(folder, "rt_tables.d").glob("*.conf")):
+            content = read_file(str(path)) or b""
+            lines = [line.partition("#")[0].split() for line in content.decode("utf-8", "replace").splitlines()]
+            names.update(words[1] for words in lines if len(words) == 2)
+    return frozenset(names)
 
 
 def script_problem(script: Script) -> str:

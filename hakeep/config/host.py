@@ -21,7 +21,7 @@ class Host:
     `users` and `groups` are account names. `script_problem` says what keeps a script from running ("" = nothing).
     `read_file` returns a file's bytes, or None if it cannot be read (keys of auth_hmac). `subnets` gives the addresses
     of an interface with their networks, () if it has none. `script_weakness` says how others could change a script that
-    root runs ("" = they cannot).
+    root runs ("" = they cannot). `tables` are the names of routing tables.
     """
 
     known_interfaces: frozenset[str] | None = None
@@ -32,6 +32,7 @@ class Host:
     read_file: Callable[[str], bytes | None] | None = None
     subnets: Callable[[str], tuple[IPv4Interface | IPv6Interface, ...]] | None = None
     script_weakness: Callable[[Script], str] | None = None
+    tables: frozenset[str] | None = None
 
     def lacks_interface(self, name: str) -> bool:
         """True if it is known that there is no such interface, or if nobody would call one so."""

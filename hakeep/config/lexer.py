@@ -18,7 +18,7 @@ BLANKS = " \t\n\r\v\f"
 _GENERAL = re.compile(r'"([^"]*)"|"(.*)|([^ \t\n\r\v\f"]+)', re.DOTALL)
 _NOTABLE = re.compile(r'\\.|["#!]', re.DOTALL)
 _ENDS_WELL = re.compile(r"(?:\\.|[^\\])*", re.DOTALL)
-_BRACE = re.compile(r'\\.|\$\{\w+[^{}"]*\}|["{}]', re.DOTALL)
+_BRACE = re.compile(r'\\.|\$\{\w+[^{}"]*\}|\{\{[^{}"]*\}\}|\{%[^{}"]*%\}|["{}]', re.DOTALL)
 _PROTECTED = re.compile(r"\\([#!])")
 
 _ESCAPES = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -56,7 +56,7 @@ def without_comment(text: str) -> str:
 
 
 def braces(text: str) -> list[int]:
-    """Where the unquoted braces are. Those of an undefined ${NAME} are no braces."""
+    """Where the unquoted braces are. Those of an undefined ${NAME} are none, nor those of a template: {{ }}, {% %}."""
     found = []
     quoted = False
     for match in _BRACE.finditer(text):
@@ -66,6 +66,17 @@ def braces(text: str) -> list[int]:
         elif not quoted and sign in "{}":
             found.append(match.start())
     return found
+
+
+def template_mark(text: str) -> tuple[int, int] | None:
+    """Start and end of the first unquoted {{ mark }} or {% mark %} of a template."""
+    if "{{" in text or "{%" in text:
+        quoted = False
+        for match in _BRACE.finditer(text):
+            quoted ^= match.group() == '"'
+            if not quoted and match.group()[:2] in ("{{", "{%"):
+                return match.span()
+    return None
 
 
 def cut_at_brace(text: str) -> tuple[str, str, str, int]:

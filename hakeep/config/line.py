@@ -57,9 +57,9 @@ class Line:
                 return self._piece.span(words[word].start, words[word].end)
         return self._piece.span()
 
-    def span_from(self, position: int) -> Span:
-        """From a position in the text to its end."""
-        return self._piece.span(position)
+    def span_from(self, position: int, end: int | None = None) -> Span:
+        """From a position in the text to another, or to its end."""
+        return self._piece.span(position, end)
 
     @property
     def _piece(self) -> Text:

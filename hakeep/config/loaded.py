@@ -50,13 +50,13 @@ class Loaded:
         return 6 if any(d.stops and d.verdict in files for d in self.diagnostics) else 2
 
     def unsupported(self) -> list[Diagnostic]:
-        """What hakeep does not act on: errors where that is unsafe, else warnings."""
+        """What hakeep does not act on, as warnings; those with `stops` are unsafe to ignore."""
         return unsupported(self.config)
 
 
 def assemble(lines: Iterable[Line], reader: Reader, host: Host) -> Loaded:
     """What `lines` come to. `reader` is who reads them."""
-    return conclude(build(lines, _is_root_block, _needs_block), reader.diagnostics, reader.sources, host)
+    return conclude(build(lines, _is_root_block, _needs_block, _place), reader.diagnostics, reader.sources, host)
 
 
 def conclude(tree: Tree, read: Iterable[Diagnostic], sources: Mapping[str, str], host: Host) -> Loaded:
@@ -113,6 +113,22 @@ def _is_root_block(words: list[str]) -> bool:
 def _needs_block(words: list[str]) -> bool:
     """Words that begin with a keyword which has a block wherever it may stand."""
     return bool(words) and words[0] in _block_keywords()
+
+
+def _place(words: list[str], path: list[str]) -> int:
+    """In how many of the open blocks the words stand: in all, unless only one around the innermost knows them. An
+    entry of a list may be any word, but for one that begins a block, or a line, of a block around the list."""
+    blocks: list[Block | None] = [ROOT]  # None: a list, or a block that nobody knows
+    for name in path:
+        around = blocks[-1]
+        found = around.keywords.get(name) if around else None
+        value = found.value if found else None
+        if not isinstance(value, Block | Entries):
+            return len(path)
+        blocks.append(value if isinstance(value, Block) and not value.entries else None)
+    word = words[0] if words else ""
+    return next((depth for depth in range(len(path), -1, -1)
+                 if (block := blocks[depth]) and word in block.keywords), len(path))
 
 
 @cache

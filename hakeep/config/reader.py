@@ -28,11 +28,13 @@ __all__ = ["CHECKS", "Failure", "Line", "OpenFile", "Opened", "Reader", "checks_
 #: A physical line must be shorter than this, in bytes, or keepalived drops it.
 LINE_LIMIT = 1024
 #: No configuration may come to more lines than this, whatever its sequences and definitions say.
-LINES_LIMIT = 5_000_000
+LINES_LIMIT = 2_000_000
 #: Nor to more characters.
 LETTERS_LIMIT = 128 << 20
 #: After so many lines that grow without bound no more are read.
 BOMBS_LIMIT = 100
+#: No pattern may mean more files than this, nor may a configuration read more, or look for them more often.
+FILES_LIMIT = 10_000
 #: How deep includes may nest, and lines that come out of lines (sequences, definitions of several lines).
 DEPTH_LIMIT = 30
 NESTING_LIMIT = 100
@@ -40,6 +42,7 @@ NESTING_LIMIT = 100
 _SPECIAL = re.compile(r"[#!\"\\@$~{}\x00\x1c-\x1f]|[^\x00-\x7f]|\Ain(?:clude|stance)|\Arandom_seed")
 _BRACES = ("{", "}")
 _CONDITION = re.compile(r"@(\^?)([^ \t]*)[ \t]*")
+_BLANK_BEFORE_SIGN = re.compile(r"\$\w+[ \t]+=")
 _INCLUDE = re.compile(r"include([rmwba]?)[ \t]+(.+)", re.DOTALL)
 
 CHECKS = frozenset({"read", "match", "wildcard_match", "brace_match"})
@@ -90,6 +93,7 @@ class Reader:
         self._letters = 0
         self._derived = 0
         self._bombs = 0
+        self._opened = 0
         self._nesting = 0
         self._lines: list[Line] = []
         self._told: set[tuple[Span, str]] = set()  # uses that were reported: a line may be expanded again and again
@@ -160,11 +164,11 @@ class Reader:
         if self._derived > 2 * LINES_LIMIT or self._letters > LETTERS_LIMIT:
             self._too_much(place)
 
-    def _too_much(self, place: Place) -> NoReturn:
+    def _too_much(self, place: Place, what: str = "") -> NoReturn:
+        size = f"the configuration comes to more than {LINES_LIMIT} lines or {LETTERS_LIMIT >> 20} MiB of text"
         self.diagnostics.append(Diagnostic(
-            Code.TOO_MUCH, Severity.ERROR, f"the configuration comes to more than {LINES_LIMIT} lines",
-            Span(place.file, place.line, via=place.via), stops=True,
-            note=f"or to more than {LETTERS_LIMIT >> 20} MiB of text; nothing of it is used"))
+            Code.TOO_MUCH, Severity.ERROR, what or size, Span(place.file, place.line, via=place.via), stops=True,
+            note="nothing of it is used"))
         raise _Enough
 
     # ------------------------------------------------------------------------------------------- one physical line
@@ -222,7 +226,14 @@ class Reader:
         return text if text.text else None
 
     def _repeat(self, names: Row, rows: Iterable[Row], rest: Text, active: frozenset[str]) -> None:
-        for row in rows:
+        balance = sum(1 if rest.text[brace] == "{" else -1 for brace in braces(rest.text))
+        for number, row in enumerate(rows):
+            if number and balance > 0:  # the further blocks would only stand in the first one
+                self.diagnostics.append(Diagnostic(
+                    Code.SEQUENCE, Severity.ERROR, "a sequence repeats one line, and this line leaves a block open",
+                    rest.span(), note="it is taken once", fix="define $BLOCK as the whole block, its lines ending in "
+                    "\\, and repeat $BLOCK", verdict=Verdict.BRACES))
+                return
             for name, value in zip(names, row, strict=True):
                 self._definitions.define(name, (Text(value, rest.place),))
             self._derive(rest.place)
@@ -274,6 +285,8 @@ class Reader:
         """Say what looks like a use of a definition but was not replaced; true if there were bare braces."""
         bare = False
         for use, span, in_braces in self._definitions.undefined(text):
+            if _BLANK_BEFORE_SIGN.match(text.text):
+                continue  # a definition is meant; binding tells it as an unknown keyword
             bare |= in_braces
             if (span, use) in self._told:
                 continue
@@ -367,10 +380,13 @@ class Reader:
         pattern = text.cut(match.start(2), end)
         enabled = self._checks | _SUFFIXES[match.group(1)]
         opened = self._open_file(pattern.text, self._definitions.folder)
-        for failure in opened.failures:
-            counts = failure.kind in enabled
+        self._opened += max(1, len(opened.files))
+        if self._opened > FILES_LIMIT:
+            self._too_much(pattern.place, f"the configuration includes more than {FILES_LIMIT} files")
+        for what in dict.fromkeys(failure.what for failure in opened.failures):
+            counts = any(failure.kind in enabled for failure in opened.failures if failure.what == what)
             self.diagnostics.append(Diagnostic(
-                Code.INCLUDE_FAILED, Severity.ERROR if counts else Severity.WARNING, failure.what, pattern.span(),
+                Code.INCLUDE_FAILED, Severity.ERROR if counts else Severity.WARNING, what, pattern.span(),
                 note="" if counts else "a plain include that fails is not an error; includea makes it one",
                 verdict=Verdict.INCLUDE if counts else Verdict.OK, stops=counts,
             ))

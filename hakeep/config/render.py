@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from hakeep.config.diagnostic import Diagnostic, Severity
@@ -21,6 +21,9 @@ _FRAME = "\x1b[1;34m"
 _BOLD = "\x1b[1m"
 _RESET = "\x1b[0m"
 _LONGEST = 160
+
+#: Diagnostics of one file that are shown to people. Nobody reads on, and rendering takes longer than finding.
+MOST = 1000
 
 
 def render(
@@ -45,6 +48,17 @@ def render(
         for part in text.splitlines():
             lines.append(f"{frame} {paint(_FRAME, '=')} {paint(_BOLD, title + ':')} {_safe(part)}")
     return "\n".join(lines)
+
+
+def render_all(
+    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, color: bool = False, concise: bool = False,
+    most: int = MOST,
+) -> Iterator[str]:
+    """Each diagnostic as by `render`, but after the first `most` only how many more there are."""
+    for diagnostic in diagnostics[:most]:
+        yield render(diagnostic, sources, color=color, concise=concise)
+    if rest := diagnostics[most:]:
+        yield f"and {len(rest)} more: {summary(rest)}"
 
 
 def render_json(diagnostics: Iterable[Diagnostic], path: str) -> str:

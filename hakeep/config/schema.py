@@ -31,7 +31,7 @@ class Repeat(Enum):
 
     LAST = "the last one counts"
     FIRST = "the first one counts; more are errors"
-    SAME = "the first one counts; another value is an error"
+    FOREMOST = "the one that its usage names first counts; a later one after that is an error"
     REPLACE = "the last one counts, with an error"
     ADD = "all count"
 

@@ -11,6 +11,9 @@ from hakeep.config.span import Span
 from hakeep.config.text import Text
 
 _SEQUENCE = re.compile(r"~(SEQx?|LST)\(([^)]*)\)[ \t]*")
+_UNOPENED = re.compile(r"~(SEQ|LST)")
+_COMMA = re.compile(r",(?![^{}]*\})")  # not those within braces
+_GROUP = re.compile(r"\{[^{}]*\}|[^{}]*")
 _SYNOPSIS = (
     "~SEQ(VAR, [START, [STEP,]] END), ~SEQx(...) for hexadecimal, ~LST(VAR, VALUE, ...) or ~LST({A,B}, {1,2}, ...)"
 )
@@ -31,6 +34,8 @@ class Sequence:
 def read_sequence(text: Text, definitions: Definitions, active: frozenset[str]) -> Sequence | None:
     """The sequence that `text` begins with, or None. Raises `Refused`. It may be longer than anybody has time for."""
     if not text.text.startswith(SEQUENCES):
+        if _UNOPENED.match(text.text):
+            raise Refused("sequence", "this sequence has no '(' right after its name", text.span(), _SYNOPSIS)
         return None
     match = _SEQUENCE.match(text.text)
     if not match:
@@ -71,9 +76,11 @@ def _number(word: str) -> int:
 
 
 def _read_lists(arguments: str, span: Span, _kind: str) -> tuple[Row, Iterable[Row]]:
-    groups = [braced or single for braced, single in re.findall(r"\{([^{}]*)\}|([^,{}]+)", arguments)]
-    lists = [[word.strip() for word in group.split(",")] for group in groups if group.strip()]
-    if not lists or not all(_is_name(name) for name in lists[0]):
+    groups = [group.strip() for group in _COMMA.split(arguments)]
+    if not all(_GROUP.fullmatch(group) for group in groups) or len(groups) < 2:
+        raise Refused("sequence", "~LST needs variables and values, with commas between them", span, _SYNOPSIS)
+    lists = [[word.strip() for word in group.strip("{}").split(",")] for group in groups]
+    if not all(_is_name(name) for name in lists[0]):
         raise Refused("sequence", "~LST needs the name of a variable first", span, _SYNOPSIS)
     names, *rows = lists
     for row in rows:

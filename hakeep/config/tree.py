@@ -3,8 +3,9 @@
 A `{` opens a block for the line before it, a `}` closes it. That alone needs no knowledge of the language, so an
 unknown block is one node that can be left out whole.
 
-Only when braces do not balance we guess what was meant, by what people see: by indentation, by keywords that can
-begin a block at the outermost level only, by keywords that need a block and have none. A guess is believed only if it
+Only when braces do not balance we guess what was meant, by what people see: by indentation, by keywords that an
+open block does not know but one around it does, by keywords that can begin a block at the outermost level only, by
+keywords that need a block and have none. A guess is believed only if it
 makes the braces balance; then each brace that is missing or too many is one message, and nothing follows from it.
 """
 
@@ -44,9 +45,17 @@ class Tree:
 Judge = Callable[[list[str]], bool]
 
 
-def build(lines: Iterable[Line], is_root_block: Judge, needs_block: Judge = lambda words: False) -> Tree:
+#: Of a line's words and the keywords of the open blocks, outermost first: how many of these the line stands in.
+Place = Callable[[list[str], list[str]], int]
+
+
+def build(
+    lines: Iterable[Line], is_root_block: Judge, needs_block: Judge = lambda words: False,
+    place: Place = lambda words, path: len(path),
+) -> Tree:
     """The tree of `lines`. The judges are asked only if braces do not balance: `is_root_block` of words that begin a
-    block at the outermost level and none of an inner one, `needs_block` of a keyword that cannot be without."""
+    block at the outermost level and none of an inner one, `needs_block` of a keyword that cannot be without, `place`
+    of words that may not belong to the innermost block."""
     lines = list(lines)
     for number, line in enumerate(lines):
         line.order = number
@@ -54,7 +63,7 @@ def build(lines: Iterable[Line], is_root_block: Judge, needs_block: Judge = lamb
     builder.take(lines)
     if builder.balanced:
         return builder.tree
-    for guess in (_ByKeyword(needs_block), _ByIndent(), _ByRoot(is_root_block)):
+    for guess in (_ByKeyword(needs_block), _ByIndent(place), _ByPlace(place), _ByRoot(is_root_block)):
         guess.take(lines)
         if guess.balanced and guess.mistakes <= builder.mistakes:
             return guess.tree
@@ -155,15 +164,33 @@ class _Builder:
             code, Severity.ERROR, message, at.span(), also=also, note=note, verdict=Verdict.BRACES))
 
 
-class _ByIndent(_Builder):
+class _ByPlace(_Builder):
+    """A block ends before a line that cannot stand in it, but can in one around it."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+
+    def words(self, line: Line) -> None:
+        if self._stack and None not in self._stack:
+            depth = self._place(line.words, [_first_word(node) for node in self._stack if node])
+            while len(self._stack) > depth:
+                self._leave_open(line)
+        super().words(line)
+
+
+class _ByIndent(_ByPlace):
     """A line that is indented no deeper than an open block's head stands after that block, and a } that is indented
-    deeper than the head of the block that it would close is too many."""
+    deeper than the head of the block that it would close is too many. What is not indented is judged by its place."""
 
     def words(self, line: Line) -> None:
         column = line.span().column
         while self._stack and (top := self._stack[-1]) and column <= top.line.span().column and _own(line, top.line):
+            if not _indented(top):
+                super().words(line)
+                return
             self._leave_open(line)
-        super().words(line)
+        _Builder.words(self, line)
 
     def close(self, brace: Line) -> None:
         column = brace.span().column
@@ -213,6 +240,12 @@ class _ByKeyword(_Builder):
         if self._last and self._needs_block(self._last.line.words):
             self._repaired += 1
             self._enter(self._last)
+
+
+def _indented(node: Node) -> bool:
+    """Whether what a block begins with stands deeper than its head: if not, indentation says nothing in it."""
+    first = node.children[0].line if node.children else None
+    return first is not None and (first.span().column > node.line.span().column or not _own(first, node.line))
 
 
 def _first_word(node: Node) -> str:

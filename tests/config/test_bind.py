@@ -110,6 +110,15 @@ def test_a_block_closed_too_early_is_one_message(load: Any) -> None:
     assert diagnostic.also[1] == "this closes vrrp_instance"
 
 
+def test_a_list_closed_before_its_first_entry_is_one_message(load: Any) -> None:
+    loaded = load(instance("track_interface {\n}\neth1\neth2\nadvert_int 2"))
+    assert problems(loaded) == [Code.MISPLACED_KEYWORD]
+    assert loaded.diagnostics[0].also[1] == "this closes track_interface"
+    assert loaded.settings.vrrp[0].advert_int == 2.0
+    assert problems(load(instance("virtual_rules {\n}\n10.0.0.9"))) == [Code.UNKNOWN_KEYWORD]
+    assert problems(load(instance("track_interface {\n}\nadvert_itn 2"))) == [Code.UNKNOWN_KEYWORD]
+
+
 def test_a_brace_without_keyword(load: Any) -> None:
     loaded = load("{\nglobal_defs { router_id a }\n}")
     assert problems(loaded) == [Code.UNEXPECTED_BRACE]
@@ -135,6 +144,12 @@ def test_words_before_the_brace_of_a_list(load: Any) -> None:
     assert len(loaded.settings.vrrp[0].addresses) == 1
 
 
+def test_words_before_the_brace_of_a_block_mean_nothing(load: Any) -> None:
+    loaded = load("global_defs foo {\n}\n" + instance("authentication PASS {\nauth_type PASS\nauth_pass x\n}"))
+    assert [(d.code, d.severity) for d in loaded.diagnostics] == [(Code.EXTRA_WORDS, Severity.WARNING)] * 2
+    assert loaded.exit_status() == 0
+
+
 def test_lists_add_up_and_a_line_is_one_entry(load: Any) -> None:
     loaded = load(instance("virtual_ipaddress {\n10.0.0.2 10.0.0.3\n}\n"))
     assert problems(loaded) == [Code.UNKNOWN_OPTION]
@@ -150,6 +165,23 @@ def test_extra_words_after_a_value_are_not_looked_at(load: Any) -> None:
     loaded = load(instance("priority 50 or so\nnopreempt please"))
     assert problems(loaded) == []
     assert loaded.settings.vrrp[0].priority == 50
+    assert loaded.exit_status() == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "fix"),
+    [("priority 50 advert_int 3", 13, "write advert_int 3 on"), ("interface eth1 eth2", 16, ""),
+     ("virtual_router_id 5 6", 21, "")],
+)
+def test_words_without_effect_get_a_hint(load: Any, line: str, column: int, fix: str) -> None:
+    (found,) = [d for d in load(instance(line)).diagnostics if d.code is Code.EXTRA_WORDS]
+    assert (found.severity, found.verdict, found.span.column) == (Severity.WARNING, Verdict.OK, column)
+    assert fix in found.fix
+
+
+@pytest.mark.parametrize("line", ["advert_int 2", "state MASTER", "garp_master_delay 5", "use_vmac vrrp.7"])
+def test_words_with_effect_get_none(load: Any, line: str) -> None:
+    assert Code.EXTRA_WORDS not in [d.code for d in load(instance(line)).diagnostics]
 
 
 # -------------------------------------------------------------------------------------------------------- repetition
@@ -157,8 +189,16 @@ def test_extra_words_after_a_value_are_not_looked_at(load: Any) -> None:
 
 def test_the_last_of_a_plain_keyword_counts(load: Any) -> None:
     loaded = load(instance("priority 50\npriority 60"))
-    assert problems(loaded) == []
+    assert [(d.code, d.severity, d.span.line, d.also[0].line) for d in loaded.diagnostics] == [
+        (Code.REPEATED, Severity.WARNING, 8, 7)]
+    assert loaded.exit_status() == 0
     assert loaded.settings.vrrp[0].priority == 60
+
+
+def test_nothing_is_said_of_the_same_again_or_of_what_a_definition_brings(load: Any) -> None:
+    assert load(instance("priority 50\npriority 50")).diagnostics == ()
+    text = "$DEFAULTS= \\\npriority 50 \\\nadvert_int 2\n" + instance("$DEFAULTS\npriority 60")
+    assert load(text).diagnostics == ()
 
 
 def test_the_first_notify_script_counts(load: Any) -> None:
@@ -167,11 +207,13 @@ def test_the_first_notify_script_counts(load: Any) -> None:
     assert loaded.settings.vrrp[0].notify.any.argv == ("/a",)
 
 
-def test_state_may_be_repeated_but_not_contradicted(load: Any) -> None:
-    assert problems(load(instance("state BACKUP\nstate BACKUP"))) == []
-    loaded = load(instance("state BACKUP\nstate MASTER"))
-    assert problems(loaded) == [Code.REPEATED]
-    assert loaded.settings.vrrp[0].state == "BACKUP"
+@pytest.mark.parametrize(("words", "told"), [
+    ("BACKUP BACKUP", []), ("BACKUP MASTER", []), ("MASTER BACKUP", [Code.REPEATED]),
+    ("BACKUP MASTER BACKUP", [Code.REPEATED])])
+def test_of_several_states_master_counts(load: Any, words: str, told: list[Code]) -> None:
+    loaded = load(instance("\n".join(f"state {word}" for word in words.split())))
+    assert problems(loaded) == told
+    assert loaded.settings.vrrp[0].state == ("MASTER" if "MASTER" in words else "BACKUP")
 
 
 def test_the_last_ssl_block_counts_with_an_error(load: Any) -> None:
@@ -190,19 +232,59 @@ def test_root_keywords_are_unknown_in_global_defs(load: Any, keyword: str) -> No
 
 def test_global_keywords_are_unknown_at_the_root(load: Any) -> None:
     loaded = load("router_id x\nvrrp_strict\nglobal_defs { }")
-    assert problems(loaded) == [Code.UNKNOWN_KEYWORD]
+    assert [(d.code, d.span.line) for d in loaded.diagnostics] == [
+        (Code.UNKNOWN_KEYWORD, 1), (Code.UNKNOWN_KEYWORD, 2)]
     assert "global_defs" in loaded.diagnostics[0].note
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["vrrp_version 3|router_id x|script_user root", "auth_type PASS|auth_pass 1", "garp_interval 1|gna_interval 1",
+     "lb_algo rr|lb_kind NAT|delay_loop 1|protocol TCP"],
+)
+def test_each_misplaced_keyword_is_told(load: Any, lines: str) -> None:
+    found = [d.span.line for d in load(instance(lines.replace("|", "\n"))).diagnostics
+             if d.code is Code.UNKNOWN_KEYWORD]
+    assert found == list(range(7, 8 + lines.count("|")))
+
+
+@pytest.mark.parametrize(("text", "stops"), [
+    (f"vrrp_instance A\n{GOOD}}}\n", False), ("vrrp_instance A\n", True), ("vrrp_instance A\n}\n", True),
+])
+def test_an_instance_without_brace_runs_if_its_body_is_there(load: Any, text: str, stops: bool) -> None:
+    loaded = load(text)
+    assert Code.MISSING_BRACE in problems(loaded)
+    assert loaded.exit_status() == 5
+    assert any(d.stops for d in loaded.diagnostics if d.code is Code.MISSING_BRACE) == stops
+    if not stops:
+        assert problems(loaded) == [Code.MISSING_BRACE]
+        assert [i.virtual_router_id for i in loaded.settings.vrrp] == [7]
 
 
 @pytest.mark.parametrize(
     ("word", "advice"),
     [("priorty 5", "did you mean priority?"), ("Priority 5", "write priority"), ("interval 5", "vrrp_script"),
-     ("real_server 10.0.0.1 { }", "virtual_server"), ("priority\u00a0 5", "write priority"), ("zzz", "")],
+     ("real_server 10.0.0.1 { }", "virtual_server"), ("priority\u00a0 5", "write priority"),
+     ("priority\u00a050", "not a plain one"), ("\u00a0", ""),
+     ("$B = 6", "write $B= 6"), ("sync-group G", "vrrp_sync_group"), ("hello-source-address x", "mcast_src_ip"),
+     ("zzz", "")],
 )
 def test_advice_for_an_unknown_keyword(load: Any, word: str, advice: str) -> None:
     (diagnostic,) = load(instance(word)).diagnostics
     assert diagnostic.code is Code.UNKNOWN_KEYWORD
     assert advice in f"{diagnostic.note} {diagnostic.fix}"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [("priority {{ prio }}", 2), ("{% if x %}", 5), ("{{ extra }}", 5), ("advert_int 2 {{ x }}", 5),
+                         ("virtual_ipaddress {\n{{ vip }}\n}", 5), ("foo {{ x }}", 5)])
+def test_a_template_s_mark_is_one_message(load: Any, line: str, status: int) -> None:
+    loaded = load(instance(line))
+    (found,) = loaded.diagnostics
+    assert found.code is Code.UNDEFINED
+    assert "template" in found.message
+    assert loaded.exit_status() == status
+    assert load('global_defs {\nrouter_id "{{ x }}"\n}').diagnostics == ()
 
 
 # --------------------------------------------------------------------------------------------- missing words, verdicts
@@ -243,7 +325,7 @@ def test_exit_status_and_fatality(load: Any, text: str, status: int, fatal: bool
 
 
 def test_old_spellings(load: Any) -> None:
-    loaded = load(instance("garp_extra_if 5\nvmac_garp_intvl all 7\nthread_timer_expired 200\nnopreempt"))
+    loaded = load(instance("vmac_garp_intvl all 7\nthread_timer_expired 200\nnopreempt"))
     assert [(d.severity, d.verdict, d.fix) for d in loaded.diagnostics] == [
         (Severity.WARNING, Verdict.DEPRECATED, "write garp_extra_if"),
         (Severity.NOTE, Verdict.OK, "write timer_expired_backup"),

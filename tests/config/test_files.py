@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,10 +33,63 @@ def write(path: Path, text: str) -> Path:
         ("a{,b}", ["a", "ab"]),
         ("a{b", ["a{b"]),
         ("a}b", ["a}b"]),
+        ("{a,b}{", ["a{", "b{"]),
     ],
 )
 def test_braces(pattern: str, expected: list[str]) -> None:
     assert expand_braces(pattern) == expected
+
+
+def test_braces_do_not_grow_without_bound(tmp_path: Path) -> None:
+    for pattern in ("{a,b}" * 40, "{a,b}" * 5000):
+        opened = open_files(pattern, str(tmp_path))
+        assert opened.files == ()
+        assert [failure.kind for failure in opened.failures] == ["match"]
+        assert "more than" in opened.failures[0].what
+
+
+def test_a_pattern_that_means_too_many_files_means_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hakeep.config.files.FILES_LIMIT", 2)
+    for name in "abc":
+        write(tmp_path / f"{name}.conf", "")
+    assert "more than 2 files" in open_files("*.conf", str(tmp_path)).failures[0].what
+    assert len(open_files("{a,b}.conf", str(tmp_path)).files) == 2
+
+
+def test_a_failure_is_told_once(tmp_path: Path) -> None:
+    for line, status in (("include none/*.conf", 0), ("includem none/*.conf", 6), ("includew none/*.conf", 6)):
+        loaded = load(str(write(tmp_path / "main.conf", line)))
+        assert [d.code for d in loaded.diagnostics] == [Code.INCLUDE_FAILED]
+        assert loaded.exit_status() == status
+
+
+def test_a_file_that_has_nothing_to_be_read_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /proc/kmsg, which is a regular file and says EAGAIN."""
+    main = write(tmp_path / "main.conf", "include other.conf\n")
+    write(tmp_path / "other.conf", "")
+
+    class Slow(io.BytesIO):
+        def peek(self, size: int) -> bytes:
+            return b""
+
+        def read(self, size: int | None = -1) -> bytes:
+            return None  # type: ignore[return-value]
+
+    actual = os.fdopen
+
+    def fdopen(descriptor: int, mode: str) -> Any:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name == "other.conf":
+            os.close(descriptor)
+            return Slow()
+        return actual(descriptor, mode)
+
+    monkeypatch.setattr(os, "fdopen", fdopen)
+    assert load(str(main)).diagnostics == ()
+
+
+def test_a_name_must_not_be_empty() -> None:
+    (diagnostic,) = load("").diagnostics
+    assert "empty" in diagnostic.message
 
 
 def test_a_configuration_with_includes(tmp_path: Path) -> None:

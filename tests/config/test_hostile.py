@@ -57,6 +57,12 @@ def _loop(path: Path) -> None:
     _write(f"include {path.name}\n".encode())(path.with_name(f"{path.name}.other"))
 
 
+def _include_bomb(path: Path) -> None:
+    _write(f"include {path.name}.other\n".encode() * 2000)(path)
+    _write(f"include {path.name}.l*\n".encode() * 50)(path.with_name(f"{path.name}.other"))
+    _write(b"# nothing\n")(path.with_name(f"{path.name}.leaf"))
+
+
 def _unreadable_include(path: Path) -> None:
     _write(f"includea {path.name}.folder\n".encode())(path)
     path.with_name(f"{path.name}.folder").mkdir()
@@ -67,7 +73,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "program": (lambda path: _write(Path(sys.executable).resolve().read_bytes()[:1_000_000])(path), "is not text"),
     "utf-16": (_write("global_defs {\n}\n".encode("utf-16")), "UTF-16"),
     "line of 100 MB": (_long_line, "line of 1024 bytes or more"),
-    "100 million lines": (_newlines, "more than 5000000 lines"),
+    "100 million lines": (_newlines, "more than 2000000 lines"),
     "nested braces": (_write(b"{\n" * 10_000 + b"}\n" * 10_000), "'{' without a keyword"),
     "nested blocks": (_write(b"vrrp_instance a {\n" * 10_000), "'{' of vrrp_instance is never closed"),
     "nested and closed": (_write(b"a {\n" * 10_000 + b"}\n" * 10_000), "unknown keyword 'a'"),
@@ -78,6 +84,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "FIFO": (os.mkfifo, "is not a regular file"),
     "missing": (lambda path: None, "does not exist"),
     "self reference": (_write(b"$R=$R\n$A=$B\n$B=$A\n$R\n$A\n"), "refers to itself"),
+    "brace bomb": (_write(b"includea " + b"{a,b}" * 24), "more than 10000 files"),
+    "include bomb": (_include_bomb, "more than 10000 files"),
     "growing line": (_write(b"$A0=ha\n" + b"".join(b"$A%d=${A%d}${A%d}\n" % (n, n - 1, n - 1) for n in range(1, 60))
                             + b"$A59\n"), "grows beyond"),
 }
@@ -121,6 +129,6 @@ def test_a_bomb_ends(tmp_path: Path, text: str) -> None:
     path = tmp_path / "main.conf"
     _write(text.encode())(path)
     done, seconds = run("hakeepd", "-t", "-f", str(path), memory=BOMB_MEMORY)
-    assert "more than 5000000 lines" in done.stdout + done.stderr
+    assert "more than 2000000 lines" in done.stdout + done.stderr
     assert done.returncode == 5
     assert seconds < BOMB_SECONDS

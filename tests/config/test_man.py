@@ -16,7 +16,7 @@ from hakeep.config.advice import walk
 from hakeep.config.forms import man, overview
 from hakeep.config.forms.page import Code, Item, Page, Para, Section, chapter, mdoc, plain, plain_elements
 from hakeep.config.keywords.static import ROOT
-from hakeep.config.schema import Block, Support
+from hakeep.config.schema import Block, Entries, Repeat, Support
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = manual.pages()
@@ -34,8 +34,10 @@ def test_pages_are_lint_clean(name: str, tmp_path: Path) -> None:
     if mandoc is None:
         pytest.skip("mandoc is not installed")
     (tmp_path / name).write_text(PAGES[name])
-    found = subprocess.run([mandoc, "-Tlint", "-W", "warning", name], cwd=tmp_path, capture_output=True, text=True)
-    assert (found.stdout, found.stderr, found.returncode) == ("", "", 0)
+    found = subprocess.run([mandoc, "-Tlint", name], cwd=tmp_path, capture_output=True, text=True)
+    about_other_pages = re.compile(r"Xr not found|not found: Xr|outdated mandoc\.db")  # they may not be installed here
+    complaints = [line for line in (found.stdout + found.stderr).splitlines() if not about_other_pages.search(line)]
+    assert complaints == []
 
 
 def items(page: Page) -> dict[str, list[Item]]:
@@ -71,6 +73,21 @@ def test_an_entry_says_it_all() -> None:
     assert "by a new start of the instance" in text
     for item in items(man.conf_page())["vip_fence"]:
         assert "Known to hakeep only" in " ".join(part.text for part in item.body)
+
+
+def test_an_entry_says_what_becomes_of_a_second_one() -> None:
+    """The page says that a keyword given again replaces the first; so must every entry where it is otherwise."""
+    known = items(man.conf_page())
+    for path, keyword in walk(ROOT):
+        if keyword.repeat is Repeat.LAST or isinstance(keyword.value, Block | Entries) or keyword.preferred:
+            continue
+        texts = [" ".join(part.text for part in item.body) for item in known[keyword.name]]
+        assert any(f"Given again, {keyword.repeat.value}." in text for text in texts), (path, keyword.name)
+
+
+def test_no_entry_tells_of_workers_that_there_are_not() -> None:
+    assert "worker lvs" not in plain(man.conf_page())
+    assert "worker bfd" not in plain(man.conf_page())
 
 
 def test_what_stands_in_a_block_that_is_left_out_is_left_out() -> None:

@@ -116,6 +116,51 @@ def test_braces_without_indentation(load: Any, right: str, wrong: str, code: Cod
     assert len(found) <= 3
 
 
+FLAT_INSTANCE = """vrrp_instance A {
+interface eth0
+virtual_router_id 5
+virtual_ipaddress {
+10.0.0.9
+track_interface {
+eth1
+}
+}
+"""
+FLAT_SERVICE = """virtual_server 10.0.0.9 80 {
+protocol TCP
+lb_algo rr
+lb_kind NAT
+real_server 10.0.0.20 80 {
+weight 1
+TCP_CHECK {
+connect_timeout 3
+}
+real_server 10.0.0.21 80 {
+weight 1
+}
+}
+virtual_server 10.0.0.9 81 {
+protocol TCP
+lb_algo rr
+lb_kind NAT
+real_server 10.0.0.20 81 {
+}
+}
+"""
+
+
+@pytest.mark.parametrize("margin", ["", "  "])
+@pytest.mark.parametrize(("text", "line"), [(FLAT_INSTANCE, 4), (FLAT_SERVICE, 5)])
+def test_what_the_block_does_not_know_ends_it(load: Any, text: str, line: int, margin: str) -> None:
+    loaded = load("".join(f"{margin}{each}\n" for each in text.splitlines()))
+    assert errors(loaded) == [(line, Code.UNCLOSED_BLOCK)]
+
+
+def test_blocks_are_indented_and_what_is_in_them_is_not(load: Any) -> None:
+    text = FLAT_SERVICE.replace("\n", "\n ").replace(" }\n virtual_server", "}\nvirtual_server")
+    assert errors(load(text.removesuffix(" }\n ") + "}\n")) == [(5, Code.UNCLOSED_BLOCK)]
+
+
 @pytest.mark.parametrize(
     ("line", "cure"),
     [

@@ -34,13 +34,14 @@ def script_problem(script: Script) -> str:
 HOST = Host(
     known_interfaces=frozenset({"lo", *ADDRESSES}), users=frozenset({"root", "nobody"}),
     groups=frozenset({"root", "nogroup"}), cpus=2, script_problem=script_problem,
-    subnets=lambda name: ADDRESSES.get(name, ()),
+    subnets=lambda name: ADDRESSES.get(name, ()), tables=frozenset({"main", "local", "default"}),
     script_weakness=lambda script: "/tmp can be written by others" if script.argv[0].startswith("/tmp/") else "",
 )
 
 #: Codes that nothing but a look at the machine gives.
 NEED_HOST = {
     Code.UNKNOWN_INTERFACE, Code.UNKNOWN_USER, Code.SCRIPT, Code.SCRIPT_WRITABLE, Code.VIP_OUTSIDE, Code.SOURCE_ABSENT,
+    Code.ROUTE_TABLE,
 }
 
 

@@ -450,3 +450,44 @@ def test_reading_never_fails(text: str) -> None:
             span = line.span(word)
             assert span.line >= 1 and span.column >= 1
         assert line.brace or line.words or line.open_quote >= 0
+
+
+# ------------------------------------------------------------------------------------------- sequences: what is wrong
+
+
+def test_a_sequence_without_parenthesis(desk: Any) -> None:
+    desk.lines("~SEQ I 1 2 x\n~LSTx(A,1) y\n")
+    assert [d.code for d in desk.reader.diagnostics] == [Code.SEQUENCE] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [("A,", ["y"]), ("A,1,", ["y1", "y"]), ("A,1,,2", ["y1", "y", "y2"]), ("{A,B},{1,2},", ["y1", "y"]),
+     ("{A},1,2", ["y1", "y2"]), ("{A,B},1,{2,3}", ["y1", "y2"]), ("A", []), ("A{1,2}", []), ("{A,B}{1,2}", [])],
+)
+def test_every_place_of_a_list_counts(desk: Any, arguments: str, expected: list[str]) -> None:
+    assert [line.text for line in desk.lines(f"~LST({arguments}) y$A")] == expected
+    assert bool(desk.reader.diagnostics) == (not expected)
+
+
+def test_a_sequence_does_not_repeat_a_block_that_goes_on(desk: Any) -> None:
+    assert desk.words("~SEQ(I, 1, 3) a$I {\nb\n}") == [["a1"], ["{"], ["b"], ["}"]]
+    (found,) = desk.reader.diagnostics
+    assert (found.code, found.verdict) == (Code.SEQUENCE, Verdict.BRACES)
+    assert len(desk.lines("~SEQ(I, 1, 3) a$I { b }")) == 12
+    assert len(desk.lines("~SEQ(I, 1, 1) a$I {\n}")) == 3
+    assert not desk.reader.diagnostics
+
+
+def test_a_blank_before_the_sign_of_a_definition_is_told_once(desk: Any) -> None:
+    loaded = desk.load("$B = 6\n")
+    assert [d.code for d in loaded.diagnostics] == [Code.UNKNOWN_KEYWORD]
+    assert loaded.diagnostics[0].fix == "write $B= 6"
+
+
+def test_what_is_included_has_bounds(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hakeep.config.reader.FILES_LIMIT", 10)
+    desk.files = {"a": "include none\n" * 3}
+    assert desk.lines("include a\n" * 3) == []
+    assert desk.reader.diagnostics[-1].code is Code.TOO_MUCH
+    assert desk.reader.diagnostics[-1].stops

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict, exit_status
-from hakeep.config.render import render, render_json, summary
+from hakeep.config.render import render, render_all, render_json, summary
 from hakeep.config.span import Span, Via
 
 CONF = """\
@@ -123,6 +123,14 @@ def test_json_lines(load: Any) -> None:
     }
     assert json.loads(lines[-1])["also"] == {
         "file": "main.conf", "line": 4, "column": 15, "label": "first defined here"}
+
+
+def test_all_of_them_up_to_a_limit(load: Any) -> None:
+    loaded = load("nonsense 1\n" * 5)
+    whole = [render(each, loaded.sources) for each in loaded.diagnostics]
+    assert list(render_all(loaded.diagnostics, loaded.sources)) == whole
+    assert list(render_all(loaded.diagnostics, loaded.sources, most=5)) == whole
+    assert list(render_all(loaded.diagnostics, loaded.sources, most=3)) == [*whole[:3], "and 2 more: 2 errors"]
 
 
 def test_summary() -> None:

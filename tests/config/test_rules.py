@@ -32,8 +32,13 @@ def second(body: str) -> str:
 SERVICE = "virtual_server 10.0.0.1 80 {\nprotocol TCP\nlvs_sched wlc\nlvs_method NAT\n%s\n}\n"
 
 
+def told(loaded: Any) -> list[Any]:
+    """The diagnostics but for hints that a line replaces another one, as lines of these tests often do."""
+    return [d for d in loaded.diagnostics if (d.code, d.severity) != (Code.REPEATED, Severity.WARNING)]
+
+
 def codes(loaded: Any) -> list[Code]:
-    return [d.code for d in loaded.diagnostics]
+    return [d.code for d in told(loaded)]
 
 
 # ------------------------------------------------------------------------------------------------------------ tracking
@@ -197,6 +202,49 @@ CHECK = "TCP_CHECK {\nconnect_timeout 3\n}"
 SERVERS = SERVICE % f"%s\nreal_server 10.0.0.2 80 {{\n{CHECK}\n}}"
 
 
+@pytest.mark.parametrize(("text", "status", "message"), [
+    ("lvs_sched rr\nsh-port", 5, "sh-port has no effect with rr"),
+    ("lvs_sched rr\nhashed", 5, "hashed has no effect with rr"),
+    ("lvs_sched mh\nhashed\nmh-port", 0, ""),
+    ("sh-port\nlvs_sched sh", 5, "sh-port has no effect before lvs_sched"),
+    ("lvs_sched sh\nsh-port\nlvs_sched rr", 0, "sh-port has no effect with rr"),
+    ("sorry_server_inhibit\nsorry_server 10.0.0.3 80", 5, "sorry_server_inhibit has no effect before sorry_server"),
+    ("sorry_server_inhibit", 5, "sorry_server_inhibit has no effect before sorry_server"),
+    ("sorry_server 10.0.0.3 80\nsorry_server_inhibit", 0, ""),
+])
+def test_what_must_stand_in_order(load: Any, text: str, status: int, message: str) -> None:
+    loaded = load(INSTANCE % "" + SERVERS.replace("lvs_sched wlc\n", "" if "lvs_sched" in text else "lvs_sched rr\n")
+                  % text)
+    assert [d.message.partition(": ")[2] for d in told(loaded)] == ([message] if message else [])
+    assert loaded.exit_status() == status
+
+
+@pytest.mark.parametrize(("text", "status"), [
+    ("vrrp_sync_group G {\nnotify /x\n}\n" + INSTANCE % "", 6),
+    ("global_defs {\nlvs_notify_fifo /f\nlvs_notify_fifo_script /x\n}\n" + INSTANCE % "", 0),
+    ("global_defs {\nlvs_notify_fifo /f\nlvs_notify_fifo_script /x\n}\n" + SERVICE % "real_server 10.0.0.2 80 {\n}", 6),
+])
+def test_which_scripts_count_as_run(load: Any, text: str, status: int) -> None:
+    assert load(text).exit_status() == status
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (SERVICE % "real_server {\nweight 1\n}", [Code.MISSING_PARAMETER]),
+    ("vrrp_script x {\nscript\n}\n", [Code.MISSING_PARAMETER]),
+    (INSTANCE % "virtual_rules {\nfrom 10.0.0.1 perf 10 table 5\n}", [Code.UNKNOWN_OPTION]),
+    (INSTANCE % "virtual_routes {\n10.9.0.0/16 dve eth0 via 10.0.0.9\n}", [Code.UNKNOWN_OPTION]),
+])
+def test_one_mistake_is_told_once(load: Any, text: str, expected: list[Code]) -> None:
+    found = [d.code for d in load(text).diagnostics if d.severity is Severity.ERROR or d.verdict is not Verdict.OK]
+    assert found == expected
+
+
+def test_two_scripts_of_one_name(load: Any) -> None:
+    loaded = load(SCRIPT % "" + SCRIPT.removeprefix(SECURE) % "" + INSTANCE % TRACK)
+    (only,) = [d for d in loaded.diagnostics if d.code is Code.SAME_SCRIPT]
+    assert (only.severity, only.span.line > only.also[0].line, loaded.exit_status()) == (Severity.WARNING, True, 0)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -213,7 +261,7 @@ SERVERS = SERVICE % f"%s\nreal_server 10.0.0.2 80 {{\n{CHECK}\n}}"
         INSTANCE % "priority 255",
         # addresses
         INSTANCE % "virtual_ipaddress {\n10.0.0.9/24\n10.0.0.8/24\n}\nvirtual_ipaddress_excluded {\n10.0.0.7/32\n}",
-        INSTANCE % "virtual_ipaddress_excluded {\n192.0.2.0/31\n192.0.2.6/32\n10.9.9.0/24 peer 10.9.8.1\n}",
+        INSTANCE % "virtual_ipaddress_excluded {\n192.0.2.0/31\n192.0.2.6/32\n10.9.9.0 peer 10.9.8.1/24\n}",
         INSTANCE % "virtual_ipaddress_excluded {\n192.0.2.4/24 dev eth1\n192.0.3.4/24\n10.0.0.5/24 label eth0:x\n}",
         INSTANCE % "virtual_ipaddress_excluded {\nfe80::1/64 dev eth1\n}"
         + second("virtual_ipaddress_excluded {\nfe80::1/64 dev eth2\n}"),
@@ -263,7 +311,7 @@ SERVERS = SERVICE % f"%s\nreal_server 10.0.0.2 80 {{\n{CHECK}\n}}"
     ],
 )
 def test_what_is_meant_is_left_alone(load: Any, text: str) -> None:
-    assert [(d.code, d.message) for d in load(text).diagnostics] == []
+    assert [(d.code, d.message) for d in told(load(text))] == []
 
 
 @pytest.mark.parametrize("network", [ipaddress.ip_interface("10.0.0.7/24"), ipaddress.ip_interface("2001:db8::7/64")])
@@ -323,9 +371,10 @@ def test_rules_do_not_cry_wolf_on_good_files() -> None:
         ("static_rules {\nfrom 10.0.0.0/8 preference 5\n}", "static_rules", 2),
     ],
 )
-def test_what_is_unsafe_to_ignore_is_an_error(load: Any, text: str, keyword: str, line: int) -> None:
+def test_what_is_unsafe_to_ignore_stops_but_is_no_error(load: Any, text: str, keyword: str, line: int) -> None:
     (diagnostic,) = load(text).unsupported()
-    assert (diagnostic.code, diagnostic.severity, diagnostic.stops) == (Code.UNSUPPORTED, Severity.ERROR, True)
+    assert (diagnostic.code, diagnostic.severity, diagnostic.stops) == (
+        Code.UNSUPPORTED, Severity.WARNING, True)
     assert f"{keyword} is not supported" in diagnostic.message
     assert (diagnostic.span.file, diagnostic.span.line) == ("main.conf", line)
     assert diagnostic.verdict is Verdict.OK
@@ -375,3 +424,24 @@ def test_what_is_said_here_is_what_the_list_of_keywords_says(load: Any, path: st
     listed = any((path, name) in MARKED for name in names)
     assert any(name and re.search(rf"\b{name}\b", d.message) for d in said for name in names) == (
         listed and ("", outer) not in MARKED)
+
+
+def test_an_obsolete_word_without_effect_is_told_once(load: Any) -> None:
+    loaded = load(INSTANCE % "native_ipv6")
+    assert [d.code for d in (*loaded.diagnostics, *loaded.unsupported())] == [Code.DEPRECATED]
+
+
+def test_an_entry_of_a_group_is_explained_as_an_entry(load: Any) -> None:
+    (only,) = [d for d in load("virtual_server_group g {\n10.0.0.1 80\n10.0.0.300 80\n}\n").diagnostics
+               if d.code is Code.BAD_ADDRESS]
+    assert only.note.startswith("virtual_server_group entry: IP|")
+
+
+@pytest.mark.parametrize(("table", "known"), [
+    ("main", True), ("uplink", True), ("7", True), ("0x10", True), ("uplink2", False)])
+def test_names_of_routing_tables(load: Any, table: str, known: bool) -> None:
+    text = (f"static_routes {{\n10.9.0.0/16 dev eth0 table {table}\n}}\n"
+            f"static_rules {{\nfrom 10.9.0.1 lookup {table} preference 5\n}}\n")
+    host = Host(tables=frozenset({"main", "uplink"}))
+    assert codes(load(text, host)) == ([] if known else [Code.ROUTE_TABLE] * 2)
+    assert codes(load(text)) == [], "nothing is known, so nothing is judged"

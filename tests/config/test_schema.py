@@ -80,6 +80,7 @@ def address_entries(draw: Callable[..., Any], static: bool) -> addresses.Address
     if draw(flag):
         given["peer"] = draw(ips4 if isinstance(ip, IPv4Address) else ips6)
         given["peer_prefix"] = draw(st.none() | st.integers(0, ip.max_prefixlen))
+        given["broadcast"], prefix = "", None  # the network is the peer's
     return addresses.AddressEntry(ip, prefix, **given)
 
 
@@ -93,7 +94,7 @@ def option_pairs(value: options.Options) -> st.SearchStrategy[Any]:
         for name, check in value._named.items()
     }
     if isinstance(value, routes.Route):
-        named["via"] = ["10.0.0.1", "inet6 fe80::1"]
+        named["via"] = ["10.0.0.1", "inet 10.0.0.1"]
         named["encap"] = ["mpls 100"]  # those of ip and ip6 would take options of the route behind them for their own
         del named["or"]  # is read, but reported
         leading = [("to", ["10.0.0.0/8", "default"])]
@@ -131,6 +132,11 @@ def strategy(value: Value[Any]) -> st.SearchStrategy[Any]:
             return st.lists(pair.map(sorted).map(tuple), max_size=3).map(tuple)
         case numbers.AutoSeconds():
             return st.sampled_from(["auto", "off"]) | st.integers(1, 3600).map(float)
+        case words.Digest():
+            return st.text("0123456789abcdefABCDEF", min_size=32, max_size=32)
+        case words.DnsName():
+            label = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=63)
+            return st.lists(label, min_size=1, max_size=3).map(".".join)
         case words.Word():
             word = names.map(lambda n: n[: value.longest]) if value.longest else texts
             return word if value._default is None else word | st.just(value._default)

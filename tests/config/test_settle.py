@@ -12,7 +12,7 @@ from hakeep.config.diagnostic import Code, Severity, Verdict
 from hakeep.config.host import Host
 from hakeep.config.rules import RULES
 from hakeep.config.rules.unsupported import unsupported
-from hakeep.config.settled import MULTICAST4, MULTICAST6, GarpLimit, HmacAuth, Script, VrrpInstance
+from hakeep.config.settled import MULTICAST4, MULTICAST6, GarpLimit, HmacAuth, Script, Vmac, VrrpInstance
 from hakeep.objects.rtnl import IFA_F_HOMEADDRESS, IFA_F_NODAD, IFA_F_NOPREFIXROUTE, SCOPE_LINK
 
 V4 = "virtual_ipaddress {\n10.0.0.1\n}\n"
@@ -22,7 +22,8 @@ V6 = "virtual_ipaddress {\nfe80::1\n}\n"
 def codes_without_advice(loaded: Any) -> list[Code]:
     """The codes of warnings and errors, but for what rules advise: they have tests of their own."""
     return [d.code for d in loaded.diagnostics
-            if d.severity is not Severity.NOTE and not (d.code in RULES and d.verdict is Verdict.OK)]
+            if d.severity is not Severity.NOTE
+            and not ((d.code in RULES or d.code is Code.REPEATED) and d.verdict is Verdict.OK)]
 
 
 def text(body: str, addresses: str = V4, globals_: str = "") -> str:
@@ -109,7 +110,11 @@ CASES: list[tuple[str, str, str, dict[str, object], list[Code]]] = [
     ("", V4, "vrrp_strict", {"strict_mode": True}, []),
     ("strict_mode false", V4, "vrrp_strict", {"strict_mode": False}, []),
     ("strict_mode\npriority 255", V4, "", {"accept": True}, []),
-    ("strict_mode\naccept", V4, "", {"accept": False}, []),
+    ("strict_mode\naccept", V4, "", {"accept": False}, [Code.STRICT]),
+    # keepalived runs these, though its manual says that they do not go together
+    ("strict_mode\nunicast_peer {\n10.0.0.8\n}", V4, "", {"strict_mode": True, "multicast": None}, [Code.STRICT]),
+    ("strict_mode\nuse_vmac\nunicast_peer {\n10.0.0.8\n}", V4, "",
+     {"vmac": Vmac("", b"", False, "vrrp", False)}, [Code.STRICT] * 2),
     ("strict_mode\naccept\nversion 3", V4, "", {"accept": True}, []),
     # authentication
     ("authentication {\nauth_type PASS\nauth_pass x\n}", V4, "",
@@ -202,7 +207,6 @@ FATAL: list[tuple[str, str, str, Code]] = [
     ("version 3", "", "", Code.NO_VIP),
     ("strict_mode", "", "", Code.NO_VIP),
     ("no_virtual_ipaddress\nstrict_mode", "", "", Code.NO_VIP),
-    ("strict_mode\nunicast_peer {\n10.0.0.8\n}", V4, "", Code.STRICT),
     ("interface abcdefghijklmnopq", V4, "", Code.TOO_LONG),
 ]
 
@@ -249,7 +253,7 @@ def test_the_form_of_addresses(settle: Any) -> None:
     instance, codes, _ = settle("", """virtual_ipaddress {
         10.0.0.1/24 dev eth1 brd + label eth1:1 scope link home noprefixroute
         10.0.0.2/24 brd -
-        10.0.0.3 peer 10.0.9.9/30 brd 10.0.0.255
+        10.0.0.3 peer 10.0.9.9/30
         10.0.0.4 preferred_lft 30 no_track -nodad
         10.0.0.5 use_vmac dev eth1
     }
@@ -356,8 +360,8 @@ KEY = "k" * 32
         (f"key 1 hex:{'ab' * 32}\nactive_key 1\ntime_window 9\nanti_replay monotonic\nmode permissive",
          HmacAuth(((1, b"\xab" * 32),), 1, 9, "monotonic", "permissive"), []),
         ("key 2 file:/key\nactive_key 2", HmacAuth(((2, b"f" * 40),), 2, 5), []),
-        ("key 2 file:/short\nactive_key 2", None, [Code.AUTH_HMAC, Code.AUTH_HMAC]),
-        ("key 2 file:/none\nactive_key 2", None, [Code.AUTH_HMAC, Code.AUTH_HMAC]),
+        ("key 2 file:/short\nactive_key 2", None, [Code.AUTH_HMAC]),
+        ("key 2 file:/none\nactive_key 2", None, [Code.AUTH_HMAC]),
         (f"key 1 {KEY}\nactive_key 2", None, [Code.AUTH_HMAC]),
         (f"key 1 {KEY}", None, [Code.AUTH_HMAC]),
         (f"key 1 {KEY}\nkey 1 {'x' * 32}\nactive_key 1", HmacAuth(((1, KEY.encode()),), 1, 5), [Code.AUTH_HMAC]),
@@ -365,9 +369,28 @@ KEY = "k" * 32
 )
 def test_auth_hmac(settle: Any, block: str, expected: HmacAuth | None, codes: list[Code]) -> None:
     files = {"/key": b"f" * 40 + b"\n", "/short": b"x"}
-    instance, found, _ = settle(f"auth_hmac {{\n{block}\n}}", V4, "", Host(read_file=files.get))
+    instance, found, loaded = settle(f"auth_hmac {{\n{block}\n}}", V4, "", Host(read_file=files.get))
     assert instance.auth_hmac == expected
     assert found == codes
+    assert loaded.fatal is (expected is None), "nothing runs unsigned that was to be signed"
+    assert loaded.exit_status() == (5 if codes else 0)
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        (f"key 1 {KEY}\nkey 2 file:/none\nactive_key 1", "key 2 file:/none"),  # a peer may sign with it
+        (f"key 2 file:/short\nkey 1 {KEY}\nactive_key 1", "key 2 file:/short"),
+        (f"key 1 {KEY}\nkey 2 hex:00\nactive_key 1", "key 2 hex:00"),
+        (f"key 1 {KEY}\nactive_key 2", "active_key 2"),
+    ],
+)
+def test_a_key_that_cannot_be_had_stops_all_where_it_is_written(settle: Any, block: str, line: str) -> None:
+    files = {"/short": b"x"}
+    _, _, loaded = settle(f"auth_hmac {{\n{block}\n}}", V4, "", Host(read_file=files.get))
+    (found,) = [each for each in loaded.diagnostics if each.stops]
+    (source,) = loaded.sources.values()
+    assert source.splitlines()[found.span.line - 1].strip() == line
 
 
 def test_auth_hmac_takes_the_place_of_authentication(settle: Any) -> None:
@@ -594,3 +617,15 @@ def test_how_receive_buffers_are_sized_is_our_business_and_said_so(settle: Any) 
     assert codes == []
     [found] = unsupported(loaded.config)
     assert found.message.startswith("vrrp_rx_bufs_policy, vrrp_rx_bufs_multiplier: each VRRP socket has room")
+
+
+@pytest.mark.parametrize("body", ["", "interface", "interface averyveryverylonginterfacename"])
+def test_a_missing_interface_is_told_once(load: Any, body: str) -> None:
+    loaded = load(f"vrrp_instance A {{\n{body}\nvirtual_router_id 7\n{V4}}}")
+    assert len(loaded.diagnostics) == 1
+    assert loaded.fatal
+
+
+def test_a_peer_given_twice_is_no_error(settle: Any) -> None:
+    instance, codes, loaded = settle("unicast_peer {\n10.0.0.8\n10.0.0.8\n}", V4)
+    assert (len(instance.peers), codes, loaded.exit_status()) == (1, [Code.UNICAST], 0)

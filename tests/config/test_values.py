@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hakeep.config.diagnostic import Code
+from hakeep.config.diagnostic import Code, Severity, Verdict
 from hakeep.config.settled import Script
-from hakeep.config.values.addresses import FOREVER, Addresses, Ip, IpPort, Netmask, Peers
+from hakeep.config.values.addresses import FOREVER, AddressEntry, Addresses, Ip, IpPort, Netmask, Peers
 from hakeep.config.values.links import ExtraInterfaces, HmacKeys, LinkDelays, UseIpvlan, UseVmac
 from hakeep.config.values.numbers import AutoSeconds, Flag, OptBool, RangeList, Seconds, Weight, Whole
 from hakeep.config.values.options import Options, Tracked, one_of, whole
@@ -17,7 +17,7 @@ from hakeep.config.values.routes import ROUTE, RULE
 from hakeep.config.values.scripts import Command, User
 from hakeep.config.values.services import Service, ServiceAddress
 from hakeep.config.values.value import NOTHING, Complaint, Invalid, Value
-from hakeep.config.values.words import Choice, Cpus, Hex, Umask, Word
+from hakeep.config.values.words import Choice, Cpus, Digest, DnsName, Hex, Umask, Word
 
 REFUSED = object()
 
@@ -169,7 +169,35 @@ def parse(value: Value[Any], text: str) -> tuple[Any, list[Complaint]]:
         (ROUTE, "10.0.0.0/8 via x", REFUSED, False),
         (ROUTE, "10.0.0.0/8 gw 10.0.0.9", (("to", "10.0.0.0/8"), ("via", "10.0.0.9")), False),
         (RULE, "from 10.0.0.1 lookup 5 priority 7", (("from", "10.0.0.1"), ("table", "5"), ("preference", "7")), True),
-        (RULE, "nonsense", (), False),
+        (RULE, "nonsense", REFUSED, False),
+        (ROUTE, "10.6.0.0/16 via fe80::1", REFUSED, False),
+        (ROUTE, "2001:db8::/32 via 10.0.0.1", REFUSED, False),
+        (ROUTE, "src fe80::1 10.7.0.0/16", REFUSED, False),
+        (ROUTE, "default via 10.0.0.1 src fe80::1", REFUSED, False),
+        (ROUTE, "10.0.0.0/8 dev x scope 200", (("to", "10.0.0.0/8"), ("dev", "x"), ("scope", "200")), True),
+        (ROUTE, "10.0.0.0/8 dev x scope nosuch", REFUSED, False),
+        (ROUTE, "10.0.0.0/8 dev x scope 256", REFUSED, False),
+        (ROUTE, "10.0.0.0/8 dev x proto boot", REFUSED, False),
+        (RULE, "from 10.0.0.1 to 2001:db8::/32", REFUSED, False),
+        (RULE, "fwmark 0x10/0xff", (("fwmark", "0x10/0xff"),), True),
+        (RULE, "fwmark x", REFUSED, False),
+        (RULE, "fwmark 3/x", REFUSED, False),
+        (RULE, "fwmark 08", REFUSED, False),
+        (RULE, "fwmark 4294967296", REFUSED, False),
+        (Digest(), "D41d8cd98f00b204e9800998ecf8427e", "D41d8cd98f00b204e9800998ecf8427e", True),
+        (Digest(), "123", REFUSED, False),
+        (DnsName(), ".", ".", True),
+        (DnsName(), "example.org.", "example.org.", True),
+        (DnsName(), "..", REFUSED, False),
+        (DnsName(), "a..b", REFUSED, False),
+        (DnsName(), "a" * 64, REFUSED, False),
+        (DnsName(), "a.b." * 64, REFUSED, False),
+        (Command(), "\u201c/bin/x", Script(("\u201c/bin/x",)), False),
+        (Digest(), "z" * 32, REFUSED, False),
+        (Addresses(), "10.0.0.6/24 peer 10.0.0.2", AddressEntry(
+            IPv4Address("10.0.0.6"), peer=IPv4Address("10.0.0.2")), False),
+        (Addresses(), "10.0.0.6 brd 10.0.0.255 peer 10.0.0.2", AddressEntry(
+            IPv4Address("10.0.0.6"), peer=IPv4Address("10.0.0.2")), False),
     ],
 )
 def test_values(value: Value[Any], text: str, expected: object, good: bool) -> None:
@@ -180,6 +208,61 @@ def test_values(value: Value[Any], text: str, expected: object, good: bool) -> N
 
 def entry(text: str, **options: Any) -> tuple[Any, list[Complaint]]:
     return parse(Addresses(**options), text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "fix"),
+    [
+        (Seconds(0.01, 255), "= 1", "no '=' stands between a keyword and its value: take it out"),
+        (Seconds(0.01, 255), "=1", "no '=' stands between a keyword and its value: take it out"),
+        (Seconds(0.01, 255), "1;", "write 1"),
+        (Seconds(0.01, 255), "1,5", "write 1.5"),
+        (Seconds(0.01, 255), "2s", "write 2"),
+        (Seconds(0.01, 255), "0x1", "write 1"),
+        (Seconds(0.01, 255), "soon", ""),
+        (Whole(1, 255), "0x33", "write 51"),
+        (Whole(1, 255), "51;", "write 51"),
+        (Whole(1, 255), "=", "no '=' stands between a keyword and its value: take it out"),
+        (Whole(1, 255), "\u201c51\u201d", "write 51"),
+        (Ip(), "[10.0.0.9]", "write 10.0.0.9"),
+        (Ip(), "[2001:db8::1]", "write 2001:db8::1"),
+        (Ip(), "10.0.0.05", "write 10.0.0.5"),
+        (Ip(), "10.0.0.5;", "write 10.0.0.5"),
+        (Ip(), "10.0.0.300", ""),
+        (Addresses(), "10.0.0.8:80", "write 10.0.0.8"),
+        (Addresses(), "10.0.0.010/24", "write 10.0.0.10/24"),
+        (Addresses(), "[2001:db8::1]/64", "write 2001:db8::1/64"),
+        (Addresses(), "10.0.0.8/255.255.255.0", "write 10.0.0.8/24"),
+        (Addresses(), "10.0.0.8/", ""),
+        (IpPort(), "10.0.0.8:80", "write 10.0.0.8 80"),
+        (IpPort(), "[2001:db8::1]:80", "write 2001:db8::1 80"),
+        (Service(), "10.0.0.8:80", "write 10.0.0.8 80"),
+    ],
+)
+def test_what_to_write_instead(value: Value[Any], text: str, fix: str) -> None:
+    _, (complaint,) = parse(value, text)
+    assert complaint.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "message", "note"),
+    [
+        (Seconds(0.01, 255, otherwise=1.0), "0x1", "'0x1' is not a decimal number", "1 is used"),
+        (Whole(1, 255, otherwise=100), "0x1", "'0x1' is not a whole number", "100 is used"),
+        (Whole(0, 255), "0x1", "'0x1' is not a whole number", "0 is used"),
+        (Choice("PASS", "AH"), "FOO", "'FOO' is not one of PASS, AH", ""),
+        (Addresses(), "10.0.0.8/24/3", "'24/3' is not a prefix length", "/32 is used"),
+        (Addresses(), "10.0.0.8/", "a prefix length is missing after '/'", "/32 is used"),
+        (Addresses(), "10.0.0.8/33", "prefix length 33 is outside 0..32", "/32 is used"),
+        (Netmask(), "255.255.255.300", "'255.255.255.300' is neither a netmask nor a prefix length", ""),
+        (Tracked("NAME", 254), "c weight", "weight needs a number after it", ""),
+        (Peers(), "10.0.0.1 weigth 5", "unknown option 'weigth' of a peer", ""),
+        (RULE, "from 10.0.0.1 pref 5 table 7", "unknown word of a rule 'pref'", "the entry is left out"),
+    ],
+)
+def test_one_mistake_is_one_complaint(value: Value[Any], text: str, message: str, note: str) -> None:
+    _, complaints = parse(value, text)
+    assert [(complaint.message, complaint.note) for complaint in complaints] == [(message, note)]
 
 
 def test_an_address_entry_in_full() -> None:
@@ -249,5 +332,6 @@ def test_a_command_with_blanks_is_split_again() -> None:
     assert Command().read('"/bin/x \'a b\' c" root') == Script(("/bin/x", "a b", "c"), "root")
     with pytest.raises(Invalid):
         Command().read('"/bin/x \'a"')
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as empty:
         Command().read('""')
+    assert (empty.value.complaint.severity, empty.value.complaint.verdict) == (Severity.WARNING, Verdict.OK)

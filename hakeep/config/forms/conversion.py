@@ -40,18 +40,20 @@ class Conversion:
     notes: tuple[str, ...] = ()
 
 
-def convert(config: Config, sources: Mapping[str, str], to: str) -> Conversion:
+def convert(config: Config, sources: Mapping[str, str], to: str, *, wrong: bool = False) -> Conversion:
     """`config` in the form `to` ("yaml" or "conf"), with the comments of `sources`, the texts it was read from.
 
-    Raises `Unfaithful`.
+    With `wrong` they have errors, of which something may be left in `config` that no form can say; the result must then
+    be the same when it is converted again. Raises `Unfaithful`.
     """
+    form, read_back = (yaml, yaml_config) if to == "yaml" else (conf, conf_config)
     remarks = Remarks()
-    for name, text in sources.items():
-        form = yaml if is_yaml(name, text) else conf
-        remarks.collect(name, form.comments(text))
+    for name, source in sources.items():
+        remarks.collect(name, (yaml if is_yaml(name, source) else conf).comments(source))
     try:
-        text = (yaml if to == "yaml" else conf).render(config, remarks)
-        same = (yaml_config if to == "yaml" else conf_config)(text) == config
+        text = form.render(config, remarks)
+        again = read_back(text)
+        same = again == config or (wrong and form.render(again) == form.render(config))
     except (ValueError, Refused) as error:
         raise Unfaithful(str(error)) from None
     if not same:

@@ -13,7 +13,7 @@ from hakeep.config.forms import man_text
 from hakeep.config.forms.page import Code, Element, Item, Page, Para, Section, Subsection, chapter
 from hakeep.config.keywords.static import ROOT
 from hakeep.config.prose import prose
-from hakeep.config.schema import Block, Entries, Keyword, Process, Reload, Repeat, Support
+from hakeep.config.schema import Block, Entries, Keyword, Reload, Repeat, Support
 from hakeep.config.values.numbers import Flag, OptBool
 
 #: Blocks in the order in which one learns them. What the outermost level has beyond them follows.
@@ -145,8 +145,8 @@ def _facts(keyword: Keyword, outer: Keyword | None) -> Iterator[Para]:
     elif not isinstance(keyword.value, Block | Entries):
         absent = "off" if isinstance(keyword.value, Flag) else "false" if isinstance(keyword.value, OptBool) else "none"
         facts.append(f"Default: {absent}.")
-    if keyword.repeat in (Repeat.ADD, Repeat.FIRST, Repeat.REPLACE) and not isinstance(keyword.value, Entries):
-        facts.append(f"Given again, {keyword.repeat.value.partition(';')[0].partition(',')[0]}.")
+    if keyword.repeat is not Repeat.LAST and not isinstance(keyword.value, Entries):
+        facts.append(f"Given again, {keyword.repeat.value}.")
     if keyword.own:
         facts.append("Known to hakeep only.")
     elif keyword.since:
@@ -157,8 +157,6 @@ def _facts(keyword: Keyword, outer: Keyword | None) -> Iterator[Para]:
         facts.append(what_instead(keyword))
     else:
         facts.append(f"Reload: {_RELOADS[keyword.reload]}.")
-    if keyword.process is not Process.VRRP and keyword.process is not Process.ALL:
-        facts.append(f"For the worker {keyword.process}.")
     if keyword.obsolete:
         facts.append(f"Obsolete: {keyword.obsolete}.")
     if keyword.old:

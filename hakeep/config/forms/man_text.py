@@ -2,11 +2,13 @@
 
 DESCRIPTION = """
 hakeepd reads one file, and what that file includes. It is the file that keepalived reads: a working keepalived.conf
-works here unchanged. If /etc/hakeep/hakeep.conf does not exist, /etc/keepalived/keepalived.conf is read.
+means the same here, unchanged, but for what hakeepd cannot do yet. That it says at start, and it does not start where
+leaving it out would be dangerous. If /etc/hakeep/hakeep.conf does not exist, /etc/keepalived/keepalived.conf is read.
 
 A virtual address is an address that belongs to no host for good. A few hosts are configured alike; one of them, the
-MASTER, has the address and says so several times a minute, in packets called adverts. When these are missed, the best
-of the others, who were BACKUP, takes the address and becomes MASTER. The language between them is VRRP, RFC 9568.
+MASTER, has the address and says so once a second, in packets called adverts. When a few of these in a row are missed,
+the best of the others, who were BACKUP, takes the address and becomes MASTER. A host that cannot do its work, because
+its interface is down for example, is in FAULT. The language between them is VRRP, RFC 9568.
 
 The page can be read from top to bottom. `hakeep man WORD` shows the entry of one keyword, and `hakeep man /TEXT` looks
 for text in all of them. `hakeep check FILE` explains what is wrong with a file.
@@ -31,17 +33,21 @@ values. interface is the network that both hosts are on. virtual_router_id is a 
 uses, and the same on both. The host with the higher priority is MASTER while it runs. virtual_ipaddress is a block of
 addresses, one on each line, with the length of their network.
 
-Check it, run it in the foreground, and look:
+Check it, and run it as root in the foreground, where it says on the terminal what it does:
 
     hakeep check hakeep.conf
     hakeepd -n -l -f hakeep.conf
+
+On another terminal, look at its state:
+
     hakeep status
 
 If the first host dies, the second one has the address within four seconds: three adverts of one second missed, and a
 fraction of a second that depends on its priority. When the first host is back it takes the address again; `nopreempt`
 on both would leave it where it is.
 
-Where adverts cannot be sent to a multicast group, as in most clouds, name the other host:
+Adverts go to all hosts of the network that listen, by multicast. Where that is not possible, as in most clouds, the
+block also names the addresses of this host and of the other one, which on the second host are exchanged:
 
     unicast_src_ip 192.0.2.1
     unicast_peer {
@@ -55,10 +61,11 @@ the line breaks are around braces does not matter.
 
 Whatever follows # or ! on a line is a comment, unless it stands within double quotes or after a backslash.
 
-A value with blanks in it stands within double quotes. Nothing is special within them, and there is no way to write a
-double quote. Single quotes are ordinary characters. Commands are read in another way, much like a shell's: both kinds
-of quotes group, and a backslash takes away the meaning of the character after it. The first word is the command with
-its arguments, so it needs quotes if it has any; the words after it are the account that it runs as:
+A value with blanks in it stands within double quotes. Nothing but ${NAME} (see Definitions) is special within them, and
+there is no way to write a double quote. Single quotes are ordinary characters. Commands are read in another way, much
+like a shell's: both kinds of quotes group, and a backslash takes away the meaning of the character after it. The first
+word is the command with its arguments, so it needs quotes if it has any; the words after it are the account that it
+runs as:
 
     notify_master "/usr/lib/hakeep/tell --loud" nobody
 
@@ -90,9 +97,10 @@ name up to its first dot, or what the option -i says. So the same file serves bo
 """
 
 DEFINITIONS = """
-$NAME=text gives a name to a text. $NAME puts it in where a blank, a comma or the end of the line follows, ${NAME}
-anywhere. A text of several lines has a backslash at the end of each line but the last. Definitions may use one another;
-they are looked up when they are used.
+$NAME=text gives a name to a text, without a blank before the equals sign. From there on $NAME puts the text in where a
+blank, a comma, a closing parenthesis or the end of the line follows, ${NAME} anywhere. What is not defined stays as it
+is written. A text of several lines has a backslash at the end of each line but the last. Definitions may use one
+another; they are looked up when they are used.
 
     $SITE=192.0.2
     vrrp_instance web {
@@ -108,9 +116,9 @@ NAME} a variable of the environment, ${_RANDOM MIN MAX} a random number, ${_HASH
 """
 
 SEQUENCES = """
-A line with ~SEQ(var, first, last) is repeated for each number, with $var in its place; between first and last a step
-may be given. ~SEQx counts in hexadecimal. ~LST(var, a, b, c) goes through a list, and ~LST({x,y}, {1,2}, {3,4}) through
-a list of pairs.
+A line that begins with ~SEQ(var, first, last) is repeated for each number from first to last, which stands in the place
+of $var; between the two a step may be given, as in ~SEQ(var, 10, 5, 30). ~SEQx counts in hexadecimal. ~LST(var, a, b,
+c) goes through a list, and ~LST({x,y}, {1,2}, {3,4}) through a list of pairs.
 
     virtual_ipaddress {
         ~SEQ(n, 10, 19) 192.0.2.$n/24
@@ -139,7 +147,8 @@ does not say itself it inherits from the real server, and that from the virtual 
 """
 
 DIFFERENCES = """
-The same file means the same thing. These differences are intended:
+The same file means the same thing. What is not acted on, `hakeep keywords --unsupported` lists. These differences are
+intended:
 
 A mistake gives one message. keepalived takes what is inside an unknown block for keywords of the block around it, and
 its closing brace for that block's; hakeep leaves an unknown block out whole.
@@ -154,8 +163,8 @@ limited number of lines.
 
 Addresses are guarded by `vip_fence` and `vip_lease`, so that they do not outlive the daemon. Both can be turned off.
 
-`state` MASTER without `priority`, `skip_check_adv_addr` with false and `owner_ignore_adverts` with false mean what they
-say; keepalived 2.4.3 turns some of these around.
+`skip_check_adv_addr` with false and `owner_ignore_adverts` with false mean what they say; keepalived 2.4.3 takes them
+for true.
 
 Rules against packets are made with nftables only, in a table called hakeep. `vrrp_iptables` and `vrrp_ipsets` are
 accepted.
@@ -164,7 +173,7 @@ Pid files, dumps and the control socket are in /run/hakeep, not in /run and /tmp
 where keepalived has them.
 
 Scripts of an instance run one state after the other and the newest state wins, so that a script for BACKUP that takes
-long cannot end after that for MASTER.
+long cannot end after the one for MASTER.
 """
 
 FILES = """

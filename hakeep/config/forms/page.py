@@ -120,6 +120,9 @@ def _wrapped(text: str, width: int, first: int, others: int) -> list[str]:
 
 # -------------------------------------------------------------------------------------------------------------- mdoc
 
+#: Bytes of a line of source, two less than mandoc finds too long: a line may have to begin with an escape.
+_LONGEST = 78
+
 
 def mdoc(page: Page, date: str) -> str:
     """The page as mdoc(7) source. `date` is that of the last change, as in ``November 21, 2026``."""
@@ -185,13 +188,21 @@ def _mdoc_part(part: Para | Code, *, fresh: bool) -> Iterator[str]:
     if not fresh:
         yield ".Pp"
     for sentence in re.split(r"(?<=[.!?:;]) (?=[A-Z`(])", part.text):
-        for line in textwrap.wrap(sentence, 78, break_on_hyphens=False, break_long_words=False):
-            yield re.sub(r"`([^`]*)`", r"\\fB\1\\fP", _safe(line))
+        marked = re.sub(r"`([^`]*)`", r"\\fB\1\\fP", _unescaped(sentence))
+        for line in textwrap.wrap(marked, _LONGEST, break_on_hyphens=False, break_long_words=False):
+            yield _no_request(line)
 
 
 def _safe(line: str) -> str:
     """A text line that says what it says: no escapes, no requests."""
-    line = line.replace("\\", "\\e")
+    return _no_request(_unescaped(line))
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\", "\\e")
+
+
+def _no_request(line: str) -> str:
     return f"\\&{line}" if line[:1] in (".", "'") else line
 
 

@@ -76,7 +76,7 @@ class YamlLine(Line):
             return first
         return first._replace(length=max(first.length, last.column + last.length - first.column))
 
-    def span_from(self, position: int) -> Span:
+    def span_from(self, position: int, end: int | None = None) -> Span:
         return self.span()
 
     def shell_words(self) -> list[Word]:

@@ -39,14 +39,26 @@ def given(section: Section, block: Block) -> list[Given]:
             continue
         keyword = _spelled(section, block, name, value)
         places = section.places.get(name, ())
-        if isinstance(keyword.value, Entries) or keyword.repeat is Repeat.ADD:
-            lines = places if len(places) == len(value) else (None,) * len(value)
-            found.append(Given(keyword, tuple(value), tuple(lines)))
+        if isinstance(keyword.value, Entries):
+            found.append(_listed(keyword, keyword.value, value, places))
+        elif keyword.repeat is Repeat.ADD:
+            found.append(Given(keyword, tuple(value), _lines(places, value)))
         else:
             found.append(Given(keyword, (value,), places[-1:] or (None,)))
     if not isinstance(section, Plain):  # its values stand in the order that counts
         found.sort(key=lambda each: each.order)
     return found
+
+
+def _listed(keyword: Keyword, entries: Entries, values: tuple[Any, ...], places: tuple[Line, ...]) -> Given:
+    """The entries of a list. One of which nothing is left, because every word of its line was wrong, is none."""
+    both = [(value, line) for value, line in zip(values, _lines(places, values), strict=True)
+            if entries.entry.render(value)]
+    return Given(keyword, tuple(value for value, _ in both), tuple(line for _, line in both))
+
+
+def _lines(places: tuple[Line, ...], values: tuple[Any, ...]) -> tuple[Line | None, ...]:
+    return places if len(places) == len(values) else (None,) * len(values)
 
 
 def _spelled(section: Section, block: Block, name: str, value: Any) -> Keyword:

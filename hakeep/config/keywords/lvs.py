@@ -11,7 +11,7 @@ from hakeep.config.values.options import Options, one_of, whole
 from hakeep.config.values.scripts import Command, Expression, User
 from hakeep.config.values.services import Service, ServiceAddress
 from hakeep.config.values.value import Value
-from hakeep.config.values.words import Choice, Hex, Word, Words
+from hakeep.config.values.words import Choice, Digest, DnsName, Hex, Word, Words
 
 U32 = 2**32 - 1
 I32 = 2**31 - 1
@@ -74,7 +74,7 @@ _NET = [
 def _url(tls: bool) -> Block:
     children = [
         _given("path", Word("PATH"), "path to ask for", fatal=True, required=True, sample="/health"),
-        _given("digest", Word("MD5HEX"), "MD5 of the body", fatal=True),
+        _given("digest", Digest("MD5HEX"), "MD5 of the body", fatal=True, repeat=Repeat.FIRST),
         _given("status_code", RangeList(100, 599), "status codes that are good", default="200-299",
                sample="200 300-399"),
         _given("virtualhost", Word("NAME"), "value of the Host header", default="the checker's",
@@ -144,7 +144,7 @@ CHECKERS = {
         *_NET,
         _given("type", Choice("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"),
                "record to ask for", fatal=True, default="SOA", sample="A"),
-        _given("name", Word("NAME"), "name to ask for", fatal=True, default=".", sample="www.example.org"),
+        _given("name", DnsName("NAME"), "name to ask for", fatal=True, default=".", sample="www.example.org"),
     ]),
     "FILE_CHECK": Block("Weight from a track_file.", [
         _given("track_file", Word("NAME"), "the track_file", fatal=True, required=True, sample="load"),

@@ -30,7 +30,7 @@ class Authentication(Section):
     """Password or AH authentication of VRRPv2."""
 
     auth_type: str | None = keyword(
-        Choice("PASS", "AH", otherwise=""), "how adverts are authenticated", fatal=True, default="none")
+        Choice("PASS", "AH"), "how adverts are authenticated", fatal=True, default="none")
     auth_pass: str | None = keyword(
         Word("TEXT", longest=8), "the shared password, of which 8 characters count", fatal=True, default="none")
 
@@ -39,7 +39,7 @@ class AuthHmac(Section):
     """HMAC appended to adverts, an extension of keepalived 2.4."""
 
     key: tuple[HmacKey, ...] = keyword(
-        HmacKeys(), "a key and its number", repeat=Repeat.ADD, required=True, since="2.4")
+        HmacKeys(), "a key and its number", repeat=Repeat.ADD, required=True, vital=True, since="2.4")
     active_key: int | None = keyword(
         Whole(1, 255, "ID"), "the key to sign with", fatal=True, required=True, since="2.4")
     time_window: int | None = keyword(
@@ -58,7 +58,7 @@ class VrrpInstance(Section):
 
     state: str | None = keyword(
         Choice("MASTER", "BACKUP", otherwise="BACKUP"), "the state it is meant to start in", fatal=True,
-        repeat=Repeat.SAME, default="MASTER with priority 255, else BACKUP", sample="BACKUP")
+        repeat=Repeat.FOREMOST, default="MASTER with priority 255, else BACKUP", sample="BACKUP")
     interface: str | None = keyword(
         interface_name(), "where adverts go out, and VIPs without dev are", fatal=True, reload="restart",
         vital=True, default="required, but for unicast")
@@ -121,7 +121,7 @@ class VrrpInstance(Section):
         Flag(), "leave a master of lower priority in place", default="preempt",
         also=[("preempt", Flag(False), "do take over from a lower master: the opposite of nopreempt")])
     preempt_delay: float | None = keyword(
-        Seconds(0, 1000), "wait this long after start before taking over from a lower master", fatal=True, default="0",
+        Seconds(0, 1000), "wait this long before taking over from a lower master", fatal=True, default="0",
         sample="60")
     lower_prio_no_advert: bool | None = keyword(
         OptBool(), "as master, leave adverts of lower priority unanswered", default="vrrp_lower_prio_no_advert")
@@ -147,8 +147,7 @@ class VrrpInstance(Section):
     debug: int | None = keyword(
         Whole(0, 4, "LEVEL"), "has no effect", fatal=True, ignored="it has no effect in keepalived either")
     native_ipv6: bool | None = keyword(
-        Flag(), "has no effect", obsolete="the family is seen from the addresses",
-        ignored="the family is seen from the addresses")
+        Flag(), "has no effect", obsolete="take it out: the family is seen from the addresses")
     lvs_sync_daemon_interface: str | None = keyword(
         interface_name(), "old form of lvs_sync_daemon in global_defs", fatal=True, repeat=Repeat.FIRST,
         obsolete="use lvs_sync_daemon in global_defs", process="lvs",

@@ -167,9 +167,10 @@ Cure::
     }
 """,
     Code.EXTRA_WORDS: """\
-Words before the brace of a block that has no name
+Words that nobody reads
 
-They mean nothing there and are ignored.
+Words before the brace of a block that has no name mean nothing; before that of a list they are an error.
+Words behind the value of a keyword mean nothing either: a line holds one keyword.
 
 Example::
 
@@ -213,8 +214,8 @@ Cure::
     Code.REPEATED: """\
 A keyword is given twice
 
-Most keywords may come again, and the last one counts. For this one the first one counts, and the second is an error:
-notify scripts, `state`, FIFOs and a few more.
+Most keywords may come again, and the last one counts; a warning says so where both stand in one file. For some the
+first one counts, and the second is an error: notify scripts, FIFOs and a few more.
 
 Example::
 

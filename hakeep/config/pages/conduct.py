@@ -124,8 +124,9 @@ Cure::
     Code.AUTH_HMAC: """\
 A key of auth_hmac that cannot be used
 
-A key has 32 to 64 bytes, its number is used once, and active_key names one of them. Without a usable active key
-adverts are neither signed nor checked.
+A key has 32 to 64 bytes, its number is used once, and active_key names one of them. With a key that cannot be read, or
+no active one, nothing starts, and a reload leaves all as it is: unsigned adverts would not count with the other
+routers, and there would be two masters.
 
 Example::
 
@@ -156,8 +157,9 @@ Cure::
     Code.STRICT: """\
 Something that strict mode does not allow
 
-strict_mode (vrrp_strict) insists on the RFC: no unicast, no authentication, three missed adverts, MASTER at the start
-only for the owner. What does not fit is changed, or nothing starts.
+strict_mode (vrrp_strict) insists on the RFC: no authentication, three missed adverts, MASTER at the start only for the
+owner. What does not fit is changed. Unicast, which the RFC does not know, works all the same, with a warning;
+later versions of keepalived refuse it.
 
 Example::
 
@@ -261,7 +263,8 @@ Cure::
 hakeep does not act on this, and going on would be unsafe
 
 A tracker, a sync group or a route that moves with the master: without it the router would keep addresses that it
-ought to give away. hakeepd does not start, unless it is told to with --ignore-unsupported.
+ought to give away. hakeepd does not start, unless it is told to with --ignore-unsupported. The configuration is right
+all the same, so `hakeep check` warns of it and does not call it an error.
 
 Example::
 

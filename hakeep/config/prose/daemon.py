@@ -130,11 +130,14 @@ iproute_etc_dir
 vrrp_netlink_cmd_rcv_bufs vrrp_netlink_cmd_rcv_bufs_force lvs_netlink_cmd_rcv_bufs lvs_netlink_cmd_rcv_bufs_force
     The socket on which the kernel confirms what we asked of it.
 
+lvs_netlink_monitor_rcv_bufs
+    The kernel reports every change of a link or address here.
+
 vrrp_netlink_monitor_rcv_bufs
     The kernel reports every change of a link or address here. When a host has so many that the room is not enough,
     hakeep notices that reports were lost and asks for everything anew, which takes longer.
 
-vrrp_netlink_monitor_rcv_bufs_force lvs_netlink_monitor_rcv_bufs lvs_netlink_monitor_rcv_bufs_force
+vrrp_netlink_monitor_rcv_bufs_force lvs_netlink_monitor_rcv_bufs_force
     The limit for ordinary programs is net.core.rmem_max; a privileged one may go beyond.
 
 process_monitor_rcv_bufs process_monitor_rcv_bufs_force

@@ -3,8 +3,8 @@
 TEXT = """\
 state
     It decides less than one thinks: every router starts as BACKUP and becomes MASTER when nobody better is heard, and
-    only `priority` says who is better. Write BACKUP on all hosts. MASTER without a `priority` means 255, and switches
-    `nopreempt` and `preempt_delay` off.
+    only `priority` says who is better. Write BACKUP on all hosts. MASTER switches `nopreempt` and `preempt_delay` off,
+    and without a `priority` it means 255, the owner of the addresses.
 
 vrrp_instance/interface
     The network that the hosts share. Addresses without dev are put here, too. Only a unicast instance with a source
@@ -29,8 +29,9 @@ vrrp_instance/version
     The same on all routers. IPv6 needs 3, and so do intervals below a second; password and AH authentication need 2.
 
 down_timer_adverts
-    Fewer make the takeover faster and false alarms more likely. The RFC knows 3 only, so other routers must be told
-    too.
+    Fewer make the takeover faster and false alarms more likely. Adverts do not carry the number: each backup goes by
+    its own, and routers of other makers by 3, which is the RFC's. Give all the same, or else the one that waits least
+    takes over first, whatever its priority.
 
 virtual_ipaddress
     One address a line, with the length of its network as /24; without a length it is a host address, /32 or /128. Only
@@ -96,9 +97,9 @@ kernel_rx_buf_size
 
 use_vmac
     The addresses then have the MAC address 00:00:5e:00:01:VRID (IPv6: 02 instead of 01) on every host, as the RFC wants
-    it, so hosts and switches have nothing to learn after a takeover. It is done by a macvlan interface, made when
-    needed and removed at the end. name is that of this interface, MAC another address for it, either six bytes or five
-    to which the VRID is added. netlink_notify_msg and group are accepted and do nothing.
+    it. So after a takeover hosts have nothing to learn, and switches only behind which port it is now. It is done by a
+    macvlan interface, made when needed and removed at the end. name is that of this interface, MAC another address for
+    it, either six bytes or five to which the VRID is added. netlink_notify_msg and group are accepted and do nothing.
 
 use_vmac_addr
     Addresses whose dev is another interface than the instance's get a VMAC there.
@@ -155,15 +156,16 @@ preempt
     The default. It undoes a `nopreempt` before it.
 
 preempt_delay
-    So that a machine which has just started is really ready, for example has learned its routes. It means nothing with
-    `nopreempt`, nor with state MASTER.
+    So that a machine which has just started is really ready, for example has learned its routes. The time runs from the
+    first advert of the lower master on; only then does the wait for missing adverts begin. A master that dies is not
+    waited for. It means nothing with `nopreempt`, nor with state MASTER.
 
 lower_prio_no_advert
     By default a master that hears a lesser one answers at once, so that the other steps back sooner. The RFC does not
     ask for it.
 
 higher_prio_send_advert
-    The better router thus learns the addresses that we had.
+    The better router, which is MASTER already, hears from it that the addresses were here and announces them once more.
 
 owner_ignore_adverts
     Only for priority 255. Two owners of the same addresses are a mistake in the configuration of one of them; this does
@@ -177,8 +179,8 @@ no_accept
     Then packets to the addresses are dropped, but those that find neighbours: for routers that only forward.
 
 strict_mode
-    Insists on the RFC, and so forbids much that is useful: unicast, authentication, a MAC of one's own, another number
-    of missed adverts than 3. Routers other than the owner do not accept packets to the addresses then, so these cannot
+    Insists on the RFC, and so forbids much that is useful: authentication, a MAC of one's own, another number of missed
+    adverts than 3. Routers other than the owner do not accept packets to the addresses then, so these cannot
     even be pinged. Few want this.
 
 skip_check_adv_addr

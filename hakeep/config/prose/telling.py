@@ -59,9 +59,11 @@ notification_email_from smtp_server smtp_helo_name smtp_connect_timeout smtp_ale
 no_email_faults no_checker_emails
     Part of keepalived's mail alerts. A `notify` script can do the same.
 
-snmp_socket enable_traps enable_snmp_vrrp enable_snmp_rfc enable_snmp_rfcv2 enable_snmp_rfcv3 enable_snmp_checker
-snmp_vs_stats_update_interval snmp_rs_stats_update_interval
-    Part of keepalived's SNMP agent. `hakeep status --json` has the same numbers for any monitoring program.
+snmp_socket enable_traps enable_snmp_vrrp enable_snmp_rfc enable_snmp_rfcv2 enable_snmp_rfcv3
+    Part of keepalived's SNMP agent. `hakeep status --json` tells states and numbers to any monitoring program.
+
+enable_snmp_checker snmp_vs_stats_update_interval snmp_rs_stats_update_interval
+    Part of keepalived's SNMP agent, for virtual servers.
 
 enable_dbus dbus_service_name dbus_no_interface_name
     Part of keepalived's D-Bus interface. `hakeep status --json` and `hakeep watch` tell the same.

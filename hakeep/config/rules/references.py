@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hakeep.config.diagnostic import Code, Verdict
+from hakeep.config.keywords.tracking import VrrpScript
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
 from hakeep.config.rules.view import TRACKERS, View
 from hakeep.config.schema import Plain, Section
@@ -158,9 +159,57 @@ def incomplete(view: View) -> Iterator[Found]:
     )
     for keyword, sections, needed in definitions:
         for section in sections:
-            if section.get(needed) is None:
+            if needed not in section.places:  # a bad one has been told
                 yield error(f"{keyword} {section.name} has no {needed}; it is left out", section.closing(),
                             also=(section.span(), "it begins here"))
+
+
+@rule(Code.SAME_SCRIPT)
+def same_script(view: View) -> Iterator[Found]:
+    """Two vrrp_scripts of one name
+
+    What tracks that name gets the first one. The second is never run, and keepalived does not say so.
+
+    Example::
+
+        global_defs { enable_script_security }
+        vrrp_script check {
+            script /usr/local/bin/check-web
+        }
+        vrrp_script check {
+            script /usr/local/bin/check-dns
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_script { check }
+        }
+
+    Cure::
+
+        global_defs { enable_script_security }
+        vrrp_script check_web {
+            script /usr/local/bin/check-web
+        }
+        vrrp_script check_dns {
+            script /usr/local/bin/check-dns
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_script {
+                check_web
+                check_dns
+            }
+        }
+    """
+    first: dict[str, VrrpScript] = {}
+    for script in view.config.vrrp_script:
+        if first.setdefault(script.name, script) is not script:
+            yield warning(f"there is a vrrp_script {script.name} already; this one is never run", script.span(word=1),
+                          also=(first[script.name].span(word=1), "first defined here"), fix="give it another name")
 
 
 @rule(Code.TRACKED_TWICE)

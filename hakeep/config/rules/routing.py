@@ -112,6 +112,30 @@ def source(view: View) -> Iterator[Found]:
             yield warning(f"{section.name}: the route's src {ip} is none of its addresses", span)
 
 
+@rule(Code.ROUTE_TABLE)
+def table(view: View) -> Iterator[Found]:
+    """A routing table whose name is not known
+
+    The kernel knows tables by their numbers. Names other than main, local and default come from
+    /etc/iproute2/rt_tables, which must be the same on every router. A route or rule with an unknown one is left out.
+    Known only with --host, and to the daemon itself.
+
+    Example::
+
+        static_routes { 203.0.113.0/24 via 192.0.2.1 dev eth0 table uplink2 }
+
+    Cure::
+
+        static_routes { 203.0.113.0/24 via 192.0.2.1 dev eth0 table 102 }
+    """
+    for kind in ("routes", "rules"):
+        for _, entry, span in _entries(view, kind):
+            name = dict(entry).get("table", "")
+            if view.host.tables is not None and name and not name[0].isdecimal() and name not in view.host.tables:
+                yield error(f"there is no routing table {name}", span,
+                            fix="write its number, or put it into /etc/iproute2/rt_tables")
+
+
 def _entries(view: View, kind: str) -> Iterator[tuple[Section, Pairs, Span | None]]:
     owners: list[tuple[Section, str]] = [(view.config, f"static_{kind}")]
     owners += [(instance, f"virtual_{kind}") for instance in view.config.vrrp_instance]

@@ -217,6 +217,43 @@ def sorry_never(view: View) -> Iterator[Found]:
                           service.span("sorry_server"), fix="add a check, such as TCP_CHECK, to each real_server")
 
 
+@rule(Code.SORRY_ORDER)
+def sorry_order(view: View) -> Iterator[Found]:
+    """sorry_server_inhibit before sorry_server
+
+    keepalived applies it to the sorry server that it has read so far. Before that there is none, and the line has no
+    effect.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            sorry_server_inhibit
+            sorry_server 192.0.2.29 80
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            sorry_server 192.0.2.29 80
+            sorry_server_inhibit
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    for service in view.services:
+        inhibits, sorry = service.order("sorry_server_inhibit", 0), service.order("sorry_server", 0)
+        if inhibits >= 0 and not 0 <= sorry < inhibits:
+            yield error(f"virtual_server {service.name}: sorry_server_inhibit has no effect before sorry_server",
+                        service.span("sorry_server_inhibit", 0), also=(service.span("sorry_server"), "this one")
+                        if sorry >= 0 else None, fix="write it after sorry_server")
+
+
 @rule(Code.NO_WEIGHT)
 def no_weight(view: View) -> Iterator[Found]:
     """All real servers have weight 0

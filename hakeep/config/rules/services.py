@@ -10,8 +10,10 @@ from hakeep.config.rules.view import View
 from hakeep.config.schema import Plain
 from hakeep.config.values.services import ServiceKey
 
-#: Flags that mean something to one scheduler only.
-_FLAGS = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh"}
+#: Flags that mean something to some schedulers only.
+_FLAGS = {
+    "sh-port": ("sh",), "sh-fallback": ("sh",), "mh-port": ("mh",), "mh-fallback": ("mh",), "hashed": ("sh", "mh"),
+}
 
 
 @rule(Code.SERVICE_INCOMPLETE)
@@ -45,7 +47,8 @@ def incomplete(view: View) -> Iterator[Found]:
     groups = {group.name for group in view.config.virtual_server_group}
     for service in view.config.virtual_server:
         name = service.head.group
-        if not (name and name not in groups) and not service.get("real_server") and not service.get("sorry_server"):
+        if not (name and name not in groups) and not (
+                {"real_server", "sorry_server"} & service.places.keys()):
             yield warning(f"virtual_server {service.name} has no real_server; it is left out", service.span(),
                           verdict=Verdict.GENERAL)
     for service in view.services:
@@ -235,10 +238,10 @@ def one_packet(view: View) -> Iterator[Found]:
 
 @rule(Code.SCHEDULER_FLAG)
 def scheduler_flag(view: View) -> Iterator[Found]:
-    """A flag of another scheduler
+    """A flag of another scheduler, or before the scheduler
 
     sh-port and sh-fallback are for the scheduler sh, mh-port and mh-fallback for mh. With another one they have no
-    effect.
+    effect. keepalived looks at the scheduler when it comes to the flag, so lvs_sched stands first.
 
     Example::
 
@@ -261,8 +264,16 @@ def scheduler_flag(view: View) -> Iterator[Found]:
         }
     """
     for service in view.services:
-        for flag, scheduler in _FLAGS.items():
-            chosen = service.get("lvs_sched", "wlc")
-            if service.get(flag) and chosen != scheduler:
-                yield warning(f"virtual_server {service.name}: {flag} has no effect with {chosen}", service.span(flag),
-                              also=(service.span("lvs_sched", word=1), "the scheduler"))
+        chosen = service.get("lvs_sched", "wlc")
+        for flag, schedulers in _FLAGS.items():
+            if not service.get(flag):
+                continue
+            scheduler = (service.span("lvs_sched", word=1), "the scheduler")
+            if chosen not in schedulers:
+                changed = service.order("lvs_sched", 0) < service.order(flag) < service.order("lvs_sched")
+                yield (warning if changed else error)(
+                    f"virtual_server {service.name}: {flag} has no effect with {chosen}", service.span(flag),
+                    also=scheduler)
+            elif service.order("lvs_sched", 0) > service.order(flag):
+                yield error(f"virtual_server {service.name}: {flag} has no effect before lvs_sched",
+                            service.span(flag), also=scheduler, fix=f"write {flag} after it")

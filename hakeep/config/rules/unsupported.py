@@ -1,8 +1,8 @@
 """What hakeep does not do yet, read off the schema's marks.
 
-Ignoring a tracker or a sync group is unsafe: the instance would keep addresses that it ought to give away. Such words
-are errors, each where it stands, and the daemon refuses to start on them unless it is told to ignore them. All else is
-one warning for each thing that hakeep does not do.
+Ignoring a tracker or a sync group is unsafe: the instance would keep addresses that it ought to give away. The daemon
+refuses to start on such words unless it is told to ignore them; each has a warning of its own, where it stands. All
+else is one warning for each thing that hakeep does not do. None is an error: the file is right, the lack is ours.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _TOLD = ("vrrp_iptables", "vrrp_ipsets")
 
 
 def unsupported(config: Config) -> list[Diagnostic]:
-    """Errors for words that are unsafe to ignore, one warning for every other thing that is not done."""
-    errors: list[Diagnostic] = []
+    """A warning that stops for each word that is unsafe to ignore, one for every other thing that is not done."""
+    unsafe: list[Diagnostic] = []
     ignored: dict[str, list[tuple[str, Span | None]]] = {}
     for keyword, section in sorted(_used(config, ROOT), key=lambda use: use[1].order(use[0].field, 0)):
         span = section.span(keyword.field, 0)
         if keyword.support is Support.UNSAFE:
-            errors.append(Diagnostic(
-                Code.UNSUPPORTED, Severity.ERROR, f"{_of(section)}{keyword.name} is not supported yet", span,
+            unsafe.append(Diagnostic(
+                Code.UNSUPPORTED, Severity.WARNING, f"{_of(section)}{keyword.name} is not supported yet", span,
                 verdict=Verdict.OK, note=f"without it {keyword.instead}", stops=True,
                 fix="--ignore-unsupported goes on all the same"))
         elif keyword.support is Support.IGNORED:
@@ -35,7 +35,7 @@ def unsupported(config: Config) -> list[Diagnostic]:
         Diagnostic(Code.IGNORED, Severity.WARNING, f"{_names(uses)}: {instead}", uses[0][1], verdict=Verdict.OK)
         for instead, uses in ignored.items()
     ]
-    return errors + warnings
+    return unsafe + warnings
 
 
 def _of(section: Section) -> str:

@@ -222,7 +222,7 @@ class View:
         config = self.config
         instances = {instance.name for instance in config.vrrp_instance}
         idle: list[Section] = [] if instances else list(config.vrrp_script)
-        idle += [group for group in config.vrrp_sync_group if instances.isdisjoint(group.group)]
+        idle += [group for group in config.vrrp_sync_group if group.group and instances.isdisjoint(group.group)]
         idle += [s for s in config.virtual_server if not s.get("real_server") and not s.get("sorry_server")]
         return frozenset(id(section) for section in idle)
 

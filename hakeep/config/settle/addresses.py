@@ -103,7 +103,7 @@ def _has_place(subject: Subject, entry: AddressEntry, keyword: str, index: int) 
     if entry.dev:
         subject.interface_must_exist(entry.dev, keyword, index=index)
         return True
-    if subject.written.interface:
+    if subject.written.interface or not subject.runs:  # that it lacks one has been told
         return True
     subject.error(Code.VIP_PLACE, f"{entry.ip} needs a dev, as the instance has no interface", keyword, index=index)
     return False

@@ -124,7 +124,8 @@ def _place(subject: Subject) -> None:
     elif written.source_ip is None:
         subject.cannot_run_without("interface", Code.NO_INTERFACE, fix="add interface IFNAME or unicast_src_ip IP")
     if subject.strict and subject.unicast:
-        subject.stop(Code.STRICT, "strict_mode and unicast do not go together", "unicast_peer")
+        subject.warn(Code.STRICT, "the RFCs know no unicast, which strict_mode lets pass", "unicast_peer",
+                     note="later versions of keepalived refuse this")
 
 
 def _time(subject: Subject) -> None:
@@ -173,6 +174,9 @@ def _preemption(subject: Subject) -> tuple[bool, float]:
 
 def _accept(subject: Subject) -> bool:
     if subject.strict and not subject.owner and (subject.version == 2 or subject.written.accept is None):
+        if subject.written.accept:
+            subject.error(Code.STRICT, "in strict_mode only the owner of the addresses takes packets in version 2",
+                          "accept", note="accept has no effect", fix="use version 3, or take strict_mode out")
         return False
     return True if subject.written.accept is None else subject.written.accept
 

@@ -20,7 +20,8 @@ def settle_peers(subject: Subject) -> tuple[Peer, ...]:
         if entry.ip.version != subject.family:
             subject.error(Code.FAMILY, f"the peer {entry.ip} is not IPv{subject.family}", "unicast_peer", index=index)
         elif entry.ip in peers:
-            subject.error(Code.UNICAST, f"the peer {entry.ip} is given twice", "unicast_peer", index=index)
+            subject.findings.warning(Code.UNICAST, f"{written.name}: the peer {entry.ip} is given twice",
+                                     subject.place("unicast_peer", index))
         elif entry.min_ttl > entry.max_ttl:
             subject.error(Code.UNICAST, f"no TTL is between {entry.min_ttl} and {entry.max_ttl}", "unicast_peer",
                           index=index)
@@ -96,6 +97,9 @@ def settle_vmac(subject: Subject) -> Vmac | None:
         if xmit_base:
             subject.error(Code.STRICT, "strict_mode does not allow vmac_xmit_base", "vmac_xmit_base")
             xmit_base = False
+        elif subject.unicast:
+            subject.error(Code.STRICT, "with peers adverts go out of the base interface, which strict_mode does not "
+                          "allow", "use_vmac", note="they go out of the VMAC")
     elif subject.unicast and not xmit_base:
         subject.error(Code.VMAC, "with peers adverts go out of the base interface", "use_vmac",
                       fix="add vmac_xmit_base", verdict=Verdict.GENERAL)

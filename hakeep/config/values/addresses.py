@@ -18,8 +18,9 @@ from hakeep.objects.rtnl import IPAddress
 
 #: What can be looked up at all; underscores are not allowed in names of hosts, but are met there.
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[^\x00-\x7f].*")
-_SCOPES = {"site": 200, "link": 253, "host": 254, "nowhere": 255, "global": 0}
-_SCOPE_NAMES = {number: name for name, number in _SCOPES.items()}
+#: Scopes of addresses and routes by name (rtnetlink.h).
+SCOPES = {"site": 200, "link": 253, "host": 254, "nowhere": 255, "global": 0}
+_SCOPE_NAMES = {number: name for name, number in SCOPES.items()}
 
 
 def parse_ip(text: str) -> IPAddress | None:
@@ -32,7 +33,26 @@ def parse_ip(text: str) -> IPAddress | None:
         return None
 
 
-def _host(word: str, complain: Complain) -> IPAddress:
+def not_an_ip(word: str, index: int = 0, *, note: str = "", port: bool = False) -> Invalid:
+    """The refusal of a word that should be an address, with what to write if that can be seen. `port`: a port may
+    follow as a word of its own."""
+    bare, port_word = word.rstrip(";,").strip("'\"\u2018\u2019\u201c\u201d"), ""
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d+))?(/\d+)?", bare)
+    if bracketed:
+        bare, port_word = bracketed.group(1) + (bracketed.group(3) or ""), bracketed.group(2) or ""
+    elif re.fullmatch(r"[\d.]+:\d+", bare):
+        bare, _, port_word = bare.partition(":")
+    address, slash, length = bare.partition("/")
+    if re.fullmatch(r"\d+(\.\d+){3}", address):
+        address = ".".join(str(int(part)) for part in address.split("."))
+    good = address + slash + length
+    fix = ""
+    if good != word and parse_ip(address):
+        fix = f"write {good} {port_word}" if port and port_word else f"write {good}"
+    return Invalid(f"'{word}' is not an IP address", index, code=Code.BAD_ADDRESS, note=note, fix=fix)
+
+
+def _host(word: str, complain: Complain, *, port: bool = False) -> IPAddress:
     """The address of a host. keepalived takes ADDR/LEN for it without a word, so that is a note only."""
     ip = parse_ip(word)
     if ip is None and "/" in word:
@@ -41,7 +61,7 @@ def _host(word: str, complain: Complain) -> IPAddress:
             complain(Complaint(f"the prefix length of {word} has no meaning here", 0, Code.BAD_ADDRESS, Severity.NOTE,
                                Verdict.OK, fix=f"write {ip}"))
     if ip is None:
-        raise Invalid(f"'{word}' is not an IP address", code=Code.BAD_ADDRESS)
+        raise not_an_ip(word, port=port)
     return ip
 
 
@@ -86,7 +106,7 @@ class IpPort(Value["tuple[IPAddress | str, int | None]"]):
             if not _HOST_NAME.fullmatch(ip):
                 raise Invalid(f"'{ip}' is neither an IP address nor a host name", code=Code.BAD_ADDRESS)
         else:
-            ip = _host(words[0], complain)
+            ip = _host(words[0], complain, port=True)
         if len(words) == 1:
             return ip, None
         port = parse_whole(words[1], 1, complain)
@@ -119,6 +139,8 @@ class Netmask(Value[int]):
                 complain(Complaint(f"{ip} is not a netmask: its ones do not come first", 0, Code.BAD_ADDRESS,
                                    Severity.WARNING, Verdict.OK, note=f"/{bits.count('1')} is used"))
             return bits.count("1")
+        if not words[0].isdecimal():
+            raise Invalid(f"'{words[0]}' is neither a netmask nor a prefix length", code=Code.BAD_NUMBER)
         length = parse_whole(words[0], 0, complain)
         if not 1 <= length <= 128:
             raise Invalid(f"prefix length {length} is outside 1..128", code=Code.OUT_OF_RANGE)
@@ -154,8 +176,7 @@ class Peers(Value[PeerEntry]):
         while index < len(words):
             if words[index] not in limits:
                 complain(Complaint(f"unknown option '{words[index]}' of a peer", index, Code.UNKNOWN_OPTION))
-                index += 1
-                continue
+                break  # the words after it are its own, as like as not
             if index + 1 == len(words):
                 complain(Complaint(f"{words[index]} needs a number", index))
                 break
@@ -234,11 +255,23 @@ class Addresses(Value[AddressEntry]):
         index = 1
         while index < len(words):
             index += self._option(ip, words, index, given, complain)
+        if "peer" in given:
+            prefix = self._with_peer(prefix, given, complain)
         entry = AddressEntry(ip, prefix, **given)  # type: ignore[arg-type]
         length = ip.max_prefixlen if prefix is None else prefix
         if entry.broadcast in ("+", "-") and not entry.peer and length > 30:
             raise Invalid(f"/{length} is too long a prefix for a broadcast address", 0, code=Code.BAD_ENTRY)
         return entry
+
+    @staticmethod
+    def _with_peer(prefix: int | None, given: dict[str, object], complain: Complain) -> int | None:
+        """An address with a peer is for one link between two: what belongs to a network is left out."""
+        if prefix is not None:
+            complain(Complaint(f"with a peer the prefix length is the peer's; /{prefix} is left out", 0, Code.BAD_ENTRY,
+                               fix=f"write it behind the peer: {given['peer']}/{prefix}"))
+        if given.pop("broadcast", ""):
+            complain(Complaint("there is no broadcast address with a peer; it is left out", 0, Code.BAD_ENTRY))
+        return None
 
     def _option(
         self, ip: IPAddress, words: Sequence[str], index: int, given: dict[str, object], complain: Complain
@@ -298,13 +331,20 @@ def parse_prefix(word: str, index: int, complain: Complain) -> tuple[IPAddress, 
     address, slash, length = word.partition("/")
     ip = parse_ip(address)
     if ip is None:
-        raise Invalid(f"'{word}' is not an IP address", index, code=Code.BAD_ADDRESS)
+        raise not_an_ip(word, index)
     if not slash:
         return ip, None
     if length.isdecimal() and length.isascii() and len(length) < 4 and int(length) <= ip.max_prefixlen:
         return ip, int(length)
-    complain(Complaint(f"prefix length '{length}' is outside 0..{ip.max_prefixlen}", index, Code.OUT_OF_RANGE,
-                       note=f"/{ip.max_prefixlen} is used"))
+    note = f"/{ip.max_prefixlen} is used"
+    if length.isdecimal() and length.isascii():
+        complain(Complaint(f"prefix length {length} is outside 0..{ip.max_prefixlen}", index, Code.OUT_OF_RANGE,
+                           note=note))
+        return ip, None
+    mask = parse_ip(length)
+    bits = f"{int(mask):0{mask.max_prefixlen}b}" if mask and mask.version == ip.version else "01"
+    complain(Complaint(f"'{length}' is not a prefix length" if length else "a prefix length is missing after '/'",
+                       index, Code.BAD_NUMBER, note=note, fix="" if "01" in bits else f"write {ip}/{bits.count('1')}"))
     return ip, None
 
 
@@ -317,7 +357,7 @@ def _dev(ip: IPAddress, word: str, index: int, given: dict[str, object], complai
 
 
 def _scope(ip: IPAddress, word: str, index: int, given: dict[str, object], complain: Complain) -> None:
-    number = _SCOPES.get(word)
+    number = SCOPES.get(word)
     if number is None and word.isdecimal() and word.isascii() and len(word) < 5 and int(word) <= 255:
         number = int(word)
     if ip.version == 6:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hakeep.config.diagnostic import Code, Verdict
+from hakeep.config.diagnostic import Code
 from hakeep.config.values.value import NOTHING, Complain, Complaint, Invalid, Plain, Value
 
 _WHOLE = re.compile(r"[ \t]*([+-]?[0-9]+)(.*)", re.DOTALL)
@@ -109,7 +109,12 @@ class Whole(Value[int]):
         if not words:
             assert self._default is not None
             return self._default
-        number = parse_whole(words[0], 0, complain, instead=NOTHING if self._otherwise is None else self._otherwise)
+        surplus: list[Complaint] = []
+        number = parse_whole(
+            words[0], 0, surplus.append, instead=NOTHING if self._otherwise is None else self._otherwise)
+        fits = self.low <= number <= self.high or (number == 0 and self._zero is not None)
+        for complaint in surplus if fits else ():
+            complain(complaint)
         if number == 0 and self._zero is not None:
             if self._zero_complains:
                 complain(Complaint(f"0 is not possible, {self._zero} is used", code=Code.OUT_OF_RANGE))
@@ -118,9 +123,11 @@ class Whole(Value[int]):
             return number
         nearest = min(max(number, self.low), self.high)
         instead = nearest if self._clamp else NOTHING if self._otherwise is None else self._otherwise
-        raise Invalid(
-            f"{words[0]} is outside {self.low}..{self.high}", code=Code.OUT_OF_RANGE, verdict=Verdict.GENERAL,
-            note="" if instead is NOTHING else f"{instead} is used", instead=instead)
+        note = "" if instead is NOTHING else f"{instead} is used"
+        if surplus:  # a part of what was meant tells nothing about its range
+            raise Invalid(surplus[0].message, code=surplus[0].code, note=note, fix=surplus[0].fix, instead=instead)
+        raise Invalid(f"{words[0]} is outside {self.low}..{self.high}", code=Code.OUT_OF_RANGE, note=note,
+                      instead=instead)
 
     def render(self, value: int) -> str:
         return str(value)
@@ -152,11 +159,24 @@ def parse_whole(word: str, index: int, complain: Complain, *, instead: object = 
     match = _WHOLE.fullmatch(word)
     if not match or len(word) > 30:
         raise Invalid(f"'{word}' is not a whole number", index, code=Code.BAD_NUMBER, instead=instead,
-                      note="" if instead is NOTHING else f"{instead} is used")
+                      note="" if instead is NOTHING else f"{instead} is used", fix=_plain_number(word))
     number = int(match.group(1))
     if match.group(2):
-        complain(Complaint(f"'{word}' is not a whole number", index, Code.BAD_NUMBER, note=f"{number} is used"))
+        complain(Complaint(f"'{word}' is not a whole number", index, Code.BAD_NUMBER, note=f"{number} is used",
+                           fix=_plain_number(word)))
     return number
+
+
+def _plain_number(word: str) -> str:
+    """What to write instead of a word that is nearly a number; "" if only a person can know."""
+    if word == "=" or word.startswith("="):
+        return "no '=' stands between a keyword and its value: take it out"
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", word):
+        return f"write {int(word, 16)}"
+    inner = word.strip("'\"\u2018\u2019\u201c\u201d").rstrip(";,")
+    inner = re.sub(r"(?<=\d)(s|sec|secs|seconds?)$", "", inner)
+    inner = re.sub(r"(?<=\d),(?=\d)", ".", inner)
+    return f"write {inner}" if inner != word and re.fullmatch(r"[0-9]+(\.[0-9]+)?", inner) else ""
 
 
 class Seconds(Value[float]):
@@ -177,14 +197,18 @@ class Seconds(Value[float]):
         match = _DECIMAL.fullmatch(word)
         sign, whole, fraction, rest = match.groups() if match else ("", "", "", word)
         if not (whole or fraction) or len(word) > 40:
-            raise Invalid(f"'{word}' is not a decimal number", code=Code.BAD_NUMBER)
+            raise Invalid(f"'{word}' is not a decimal number", code=Code.BAD_NUMBER, fix=_plain_number(word))
         number = float(f"{sign}{whole or '0'}.{fraction or '0'}")
-        if rest:
-            complain(Complaint(f"'{word}' is not a decimal number", code=Code.BAD_NUMBER, note=f"{number:g} is used"))
         if not self.low <= number <= self.high:
             instead = NOTHING if self._otherwise is None else self._otherwise
-            raise Invalid(f"{word} is outside {self._range}", code=Code.OUT_OF_RANGE, instead=instead,
-                          note="" if instead is NOTHING else f"{self.render(self._otherwise or 0.0)} is used")
+            note = "" if instead is NOTHING else f"{self.render(self._otherwise or 0.0)} is used"
+            if rest:  # a part of what was meant tells nothing about its range
+                raise Invalid(f"'{word}' is not a decimal number", code=Code.BAD_NUMBER, instead=instead, note=note,
+                              fix=_plain_number(word))
+            raise Invalid(f"{word} is outside {self._range}", code=Code.OUT_OF_RANGE, instead=instead, note=note)
+        if rest:
+            complain(Complaint(f"'{word}' is not a decimal number", code=Code.BAD_NUMBER, note=f"{number:g} is used",
+                               fix=_plain_number(word)))
         if fraction and len(fraction.rstrip("0")) > self.places:
             rounded = round(number, self.places)
             complain(Complaint(f"{word} has more than {self.places} decimals and is rounded to {self.render(rounded)}",

@@ -68,15 +68,17 @@ class Options(Value[Pairs]):
     `leading` are names and checks of words that come first (`least` of them are needed); `named` maps an option to the
     check of the word after it, or to None for an option that stands alone; `aliases` maps other spellings. A leading
     word that is the name of an option ends the leading ones. `locked` options may have "lock" before their word.
-    `missing` is keepalived's class for an option whose word is missing.
+    `missing` is keepalived's class for an option whose word is missing. With `refuse` an unknown option spoils the
+    whole, as the words after it are its own, as like as not.
     """
 
     def __init__(
         self, synopsis: str, leading: Sequence[tuple[str, Check]] = (), named: Mapping[str, Check | None] | None = None,
         *, least: int = 0, aliases: Mapping[str, str] | None = None, deprecated: Mapping[str, str] | None = None,
         locked: frozenset[str] = frozenset(), what: str = "option", missing: Verdict = Verdict.GENERAL,
-        example: str = "",
+        example: str = "", refuse: bool = False,
     ) -> None:
+        self._refuse = refuse
         self._synopsis, self._leading, self._named = synopsis, tuple(leading), dict(named or {})
         self._aliases, self._deprecated = dict(aliases or {}), dict(deprecated or {})
         self._locked, self._what, self._missing, self._example = locked, what, missing, example
@@ -106,6 +108,9 @@ class Options(Value[Pairs]):
             complain(Complaint(f"'{word}' is the old spelling of '{name}'", index, Code.DEPRECATED, Severity.WARNING,
                                Verdict.DEPRECATED, fix=f"write {name}"))
         if name not in self._named:
+            if self._refuse:
+                raise Invalid(f"unknown {self._what} '{word}'", index, code=Code.UNKNOWN_OPTION,
+                              note="the entry is left out")
             complain(Complaint(f"unknown {self._what} '{word}'", index, Code.UNKNOWN_OPTION))
             return 1
         check = self._named[name]
@@ -177,6 +182,8 @@ class Tracked(Value[tuple[str, int | None, bool | None]]):
             if word == "weight" and index + 1 < len(words):
                 index += 1
                 weight = self._weight(words[index], index, complain)
+            elif word == "weight":
+                complain(Complaint("weight needs a number after it", index, Code.BAD_ENTRY))
             elif weight is not None and (word == "reverse" or (word == "noreverse" and self._noreverse)):
                 reverse = word == "reverse"
             else:

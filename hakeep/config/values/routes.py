@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from hakeep.config.diagnostic import Code, Severity, Verdict
+from hakeep.config.values.addresses import SCOPES, parse_ip
 from hakeep.config.values.options import Check, Options, Pairs, anything, interface, ip, one_of, prefix, whole
 from hakeep.config.values.value import Complain, Complaint, Invalid
 
 U32 = 2**32 - 1
 _TYPES = ("unicast", "local", "broadcast", "throw", "unreachable", "prohibit", "blackhole", "multicast", "nat")
 _LOCKED = ("mtu", "advmss", "rtt", "rttvar", "reordering", "cwnd", "ssthresh", "rto_min", "congctl")
+
+
+def _number(word: str, most: int) -> bool:
+    """A whole number in one of C's three notations, at most `most`."""
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20}", word):
+        return False
+    base = 16 if word[:2] in ("0x", "0X") else 8 if word.startswith("0") else 10
+    return set(word[1:]) <= set("01234567") and int(word, 8) <= most if base == 8 else int(word, base) <= most
+
+
+def _scope(word: str) -> str:
+    return "" if word in SCOPES or _number(word, 255) else f"one of {', '.join(SCOPES)}, or 0..255"
+
+
+def _mark(word: str) -> str:
+    """MARK[/MASK]."""
+    return "" if all(_number(part, U32) for part in word.split("/", 1)) else "a mark: a number, or MARK/MASK"
+
+
+def _one_family(pairs: Pairs, options: Iterable[str], what: str) -> None:
+    """Raise `Invalid` if the addresses behind these options are of both families."""
+    seen: dict[int, str] = {}
+    for name, word in pairs:
+        address = parse_ip(word.split()[-1].partition("/")[0]) if name in options and word else None
+        if address:
+            seen.setdefault(address.version, word.split()[-1])
+    if len(seen) > 1:
+        raise Invalid(f"{seen[4]} and {seen[6]} are of different families", code=Code.BAD_ENTRY,
+                      note=f"the {what} is left out")
 
 
 def _duration(word: str) -> str:
@@ -21,7 +52,7 @@ def _duration(word: str) -> str:
 
 _ROUTE: dict[str, Check | None] = {
     "inet": None, "inet6": None, "to": prefix, **dict.fromkeys(_TYPES, None), "src": ip, "via": anything,
-    "from": prefix, "tos": anything, "table": anything, "protocol": anything, "scope": anything,
+    "from": prefix, "tos": anything, "table": anything, "protocol": anything, "scope": _scope,
     "metric": whole(0, U32), "dev": interface, "onlink": None, "encap": anything, "mtu": whole(0, U32),
     "advmss": whole(0, U32), "rtt": _duration, "rttvar": _duration, "reordering": whole(0, U32), "cwnd": whole(0, U32),
     "ssthresh": whole(0, U32), "rto_min": _duration, "congctl": anything, "expires": whole(0, U32),
@@ -44,7 +75,12 @@ class Route(Options):
             named=_ROUTE, least=1, what="word of a route", missing=Verdict.MISSING_PARAMETER, locked=frozenset(_LOCKED),
             example="198.51.100.0/24 via 192.0.2.254 dev eth0",
             aliases={"dsfield": "tos", "priority": "metric", "preference": "metric", "oif": "dev"},
-            deprecated={"gw": "via", "as": "src"})
+            deprecated={"gw": "via", "as": "src"}, refuse=True)
+
+    def parse(self, words: Sequence[str], complain: Complain) -> Pairs:
+        pairs = super().parse(words, complain)
+        _one_family(pairs, ("to", "via", "src", "from"), "route")
+        return pairs
 
     def _option(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]], complain: Complain) -> int:
         word = words[index]
@@ -105,17 +141,27 @@ class Route(Options):
 
 _RULE: dict[str, Check | None] = {
     "inet": None, "inet6": None, "from": prefix, "to": prefix, "not": None, "table": anything,
-    "preference": whole(0, U32), "tos": anything, "fwmark": anything, "realms": anything,
+    "preference": whole(0, U32), "tos": anything, "fwmark": _mark, "realms": anything,
     "suppress_prefixlength": whole(-1, 128), "suppress_ifgroup": anything, "dev": interface, "oif": interface,
     "tunnel-id": whole(0, 2**64 - 1), "uidrange": anything, "l3mdev": None, "protocol": anything, "ipproto": anything,
     "sport": anything, "dport": anything, "goto": whole(0, U32), "nop": None, "type": anything,
     **dict.fromkeys(_TYPES, None), "no_track": None, "track_group": anything,
 }
 
+
+class Rule(Options):
+    """A policy rule entry: options in any order."""
+
+    def parse(self, words: Sequence[str], complain: Complain) -> Pairs:
+        pairs = super().parse(words, complain)
+        _one_family(pairs, ("from", "to"), "rule")
+        return pairs
+
+
 ROUTE = Route()
-RULE = Options(
+RULE = Rule(
     "[from PREFIX] [to PREFIX] [dev IFNAME] [fwmark MARK] [table NAME|N] [preference N] ...",
     named=_RULE, least=1, what="word of a rule", missing=Verdict.MISSING_PARAMETER,
     example="from 192.0.2.10 table 100 preference 1000",
     aliases={"lookup": "table", "order": "preference", "priority": "preference", "dsfield": "tos",
-             "sup_pl": "suppress_prefixlength", "sup_group": "suppress_ifgroup", "iif": "dev"})
+             "sup_pl": "suppress_prefixlength", "sup_group": "suppress_ifgroup", "iif": "dev"}, refuse=True)

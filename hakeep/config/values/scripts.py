@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hakeep.config.diagnostic import Code
+from hakeep.config.diagnostic import Code, Severity, Verdict
 from hakeep.config.lexer import BLANKS, Unterminated, quoted, shell_quoted, shell_words
 from hakeep.config.settled import Script
-from hakeep.config.values.value import Complain, Invalid, Plain, Value
+from hakeep.config.values.value import Complain, Complaint, Invalid, Plain, Value
 
 
 def _split(command: str, index: int) -> tuple[str, ...]:
@@ -22,6 +22,15 @@ def _split(command: str, index: int) -> tuple[str, ...]:
         return tuple(word.text for word in shell_words(command))
     except Unterminated:
         raise Invalid("a quote inside the command is not terminated", index, code=Code.QUOTE) from None
+
+
+def _look_like_quotes(words: Sequence[str], complain: Complain) -> None:
+    """Warn of quotes that a word processor made: to us, as to keepalived, they are letters of the command."""
+    for index, word in enumerate(words):
+        if any(quote in word for quote in "\u201c\u201d\u2018\u2019"):
+            complain(Complaint("typographic quotes do not quote", index, Code.SCRIPT, Severity.WARNING, Verdict.OK,
+                               fix='write plain ones: "'))
+            return
 
 
 def _account(words: Sequence[str]) -> tuple[str | None, str | None]:
@@ -46,9 +55,11 @@ class Command(Value[Script]):
     def parse(self, words: Sequence[str], complain: Complain) -> Script:
         if not words:
             return Script(())
+        _look_like_quotes(words, complain)
         argv = _split(words[0], 0)
         if not argv or not argv[0]:
-            raise Invalid("the command is empty", code=Code.SCRIPT)
+            raise Invalid("the command is empty, so nothing is run", code=Code.SCRIPT, severity=Severity.WARNING,
+                          verdict=Verdict.OK, fix="take the line out")
         if self._arguments:
             return Script(argv + tuple(words[1:]))
         return Script(argv, *_account(words[1:]))

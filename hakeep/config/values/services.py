@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hakeep.config.diagnostic import Code
 from hakeep.config.lexer import quoted
-from hakeep.config.values.addresses import parse_ip
+from hakeep.config.values.addresses import not_an_ip, parse_ip
 from hakeep.config.values.numbers import parse_whole
 from hakeep.config.values.value import Complain, Complaint, Invalid, Value
 from hakeep.objects.rtnl import IPAddress
@@ -36,7 +36,7 @@ class Service(Value[ServiceKey]):
             return ServiceKey(fwmark=_mark(words[1], complain)) if kind == "fwmark" else ServiceKey(group=words[1])
         ip = parse_ip(kind)
         if ip is None:
-            raise Invalid(f"'{kind}' is not an IP address", code=Code.BAD_ADDRESS, note="the block is left out")
+            raise not_an_ip(kind, note="the block is left out", port=True)
         return ServiceKey(ip, _port(words[1], complain) if len(words) > 1 else None)
 
     def render(self, value: ServiceKey) -> str:

@@ -52,10 +52,10 @@ class Invalid(Exception):
 
     def __init__(
         self, message: str, word: int = 0, *, code: Code = Code.BAD_VALUE, verdict: Verdict = Verdict.GENERAL,
-        note: str = "", fix: str = "", instead: object = NOTHING,
+        note: str = "", fix: str = "", instead: object = NOTHING, severity: Severity = Severity.ERROR,
     ) -> None:
         super().__init__(message)
-        self.complaint = Complaint(message, word, code, Severity.ERROR, verdict, note, fix)
+        self.complaint = Complaint(message, word, code, severity, verdict, note, fix)
         self.instead = instead
 
 

@@ -77,6 +77,36 @@ def interface_name(name: str = "IFNAME") -> Word:
     return Word(name, longest=15, refuse=True)
 
 
+class Digest(Word):
+    """An MD5 sum: 32 hexadecimal digits."""
+
+    def parse(self, words: Sequence[str], complain: Complain) -> str:
+        if len(words[0]) != 32:
+            raise Invalid(f"an MD5 sum has 32 digits, not {len(words[0])}", code=Code.BAD_VALUE)
+        if not re.fullmatch("[0-9a-fA-F]*", words[0]):
+            raise Invalid(f"'{words[0]}' has a digit that is not hexadecimal", code=Code.BAD_VALUE)
+        return words[0]
+
+    def from_plain(self, plain: Plain) -> str:
+        return self.parse([str(plain)], lambda complaint: None)
+
+
+class DnsName(Word):
+    """A name in the DNS; "." is the root."""
+
+    def parse(self, words: Sequence[str], complain: Complain) -> str:
+        labels = words[0].removesuffix(".").split(".") if words[0] != "." else []
+        if "" in labels:
+            raise Invalid(f"'{words[0]}' has an empty label")
+        if len(words[0]) > 254 or any(len(label) > 63 for label in labels):
+            raise Invalid(f"'{words[0]}' is longer than a name can be: 63 characters a label, 254 in all",
+                          code=Code.TOO_LONG)
+        return words[0]
+
+    def from_plain(self, plain: Plain) -> str:
+        return self.parse([super().from_plain(plain)], lambda complaint: None)
+
+
 class Words(Value[tuple[str, ...]]):
     """`least` to `most` words."""
 
