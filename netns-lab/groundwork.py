@@ -141,8 +141,8 @@ def install_commands() -> None:
     if ROOT.as_uri() + '"' in asked.stdout and (PYTHON.parent / "hakeepd").exists():
         return
     with _one_at_a_time():
-        done = subprocess.run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
-                               "--no-build-isolation", "--editable", str(ROOT)])
+        done = subprocess.run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                               "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
     if done.returncode:
         raise SystemExit("pip could not install hakeep itself into .venv.")
 

@@ -4,8 +4,9 @@ The text alone is judged; with --host also by what this machine has. It also nam
 files are those of several hosts, and are compared: do they work together? With --explain it tells who is master, and
 after which failures who takes over in how many seconds.
 
-Exit status 1 when hakeepd would not start with a file or the files do not work together, with --strict for any error.
-Warnings and notes leave it 0. `hakeepd -t` has keepalived's exit statuses instead.
+Exit status 1 when a file is so wrong that hakeepd would not start with it or the files do not work together, with
+--strict for any error. Warnings and notes leave it 0, even those about what hakeep does not do yet, on which hakeepd
+needs --ignore-unsupported to start. `hakeepd -t` has keepalived's exit statuses instead.
 """
 
 from __future__ import annotations
@@ -85,36 +86,43 @@ def _together(loaded: Mapping[str, Loaded]) -> tuple[list[Lineup], _Report]:
 
 
 def _explain(lineups: Sequence[Lineup]) -> None:
-    from hakeep.vrrp.pair import prospects
+    from hakeep.vrrp.pair import obstacles, prospects
 
     for lineup in lineups:
         print(f"\n{lineup.title}")
-        for prospect in prospects(lineup):
+        errors = obstacles(lineup, lineups)
+        apart = bool(errors) and len(lineup.sides) == 1  # only by mistake, so what it would do alone is of no use
+        if errors:
+            print(f"  {'no forecast' if apart else 'this does not hold'} before the errors are mended:")
+            for error in errors:
+                print(f"    {error.code.value}: {error.note or error.message}")
+        for prospect in () if apart else prospects(lineup):
             print(f"  {prospect}")
 
 
 def _refused(diagnostics: Sequence[Diagnostic], strict: bool) -> bool:
-    """True if hakeepd does not start with a file that has these."""
-    from hakeep.config.diagnostic import Severity
+    """True if the file is to blame that hakeepd does not start with it, and not what hakeep cannot do yet."""
+    from hakeep.config.diagnostic import Code, Severity
 
-    return any(d.stops or (strict and d.severity is Severity.ERROR) for d in diagnostics)
+    return any((d.stops and d.code is not Code.UNSUPPORTED) or (strict and d.severity is Severity.ERROR)
+               for d in diagnostics)
 
 
 def _print_text(reports: Sequence[_Report], arguments: argparse.Namespace) -> None:
-    from hakeep.config.render import render, summary
+    from hakeep.config.render import render_all, summary
 
     for report in reports:
-        for diagnostic in report.diagnostics:
-            print(render(diagnostic, report.sources, color=wants_color(arguments)) + "\n")
+        for said in render_all(report.diagnostics, report.sources, color=wants_color(arguments)):
+            print(f"{said}\n")
         print(f"{report.title}: {summary(report.diagnostics)}")
 
 
 def _print_concise(reports: Sequence[_Report], arguments: argparse.Namespace) -> None:
-    from hakeep.config.render import render
+    from hakeep.config.render import render_all
 
     for report in reports:
-        for diagnostic in report.diagnostics:
-            print(render(diagnostic, report.sources, concise=True))
+        for said in render_all(report.diagnostics, report.sources, concise=True):
+            print(said)
 
 
 def _print_json(reports: Sequence[_Report], arguments: argparse.Namespace) -> None:

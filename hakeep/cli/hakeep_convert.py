@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _complain(f"{arguments.file} is not converted: what is wrong in it would be lost"
                          + ("" if loaded.settings is None else " (--force does it all the same)"))
     try:
-        result = convert(loaded.config, loaded.sources, arguments.to)
+        result = convert(loaded.config, loaded.sources, arguments.to, wrong=bool(wrong))
     except Unfaithful as error:
         return _complain(f"{arguments.file} cannot be said in the form {arguments.to}: {error}")
     for note in result.notes:

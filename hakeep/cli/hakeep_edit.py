@@ -3,8 +3,8 @@
 Without FILE it is the one that the running daemon uses, else /etc/hakeep/hakeep.conf, else keepalived's. You work on a
 private copy with $VISUAL or $EDITOR. When you leave the editor it is examined as by `hakeep check --host`. If there are
 errors, or warnings that are new, you are asked whether to edit again, to keep the old file, or to install the new one
-anyway, which is not offered for what hakeepd would not start with. An included file is examined together with the
-configuration of the daemon that includes it.
+anyway, which is not offered for what hakeepd would not start with. So you are when the file is empty now, or no
+vrrp_instance is left. An included file is examined together with the configuration of the daemon that includes it.
 
 The new file takes the old one's place as a whole, with its owner, mode and attributes. What was there before is kept
 beside it as FILE~1, FILE~2 and so on: the highest number is the latest, and the ten latest stay. Then a daemon that

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hakeep.cli import hakeep, hakeepd
 from hakeep.config.forms.man import conf_page
-from hakeep.config.forms.page import Element, Item, Page, Para, Section, Subsection, chapter, mdoc
+from hakeep.config.forms.page import Code, Element, Item, Page, Para, Section, Subsection, chapter, mdoc
 
 #: When the texts were last worked on. Fixed, so that the same source gives the same pages.
 DATE = "November 21, 2026"
@@ -109,7 +109,8 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[Element]:
     """A subcommand: its arguments, what its module says about it, and its options."""
     module, summary = hakeep.COMMANDS[name]
     words = [argument_words(action) for action in parser._actions if not action.option_strings]
-    yield Subsection(" ".join(["hakeep", name, "[OPTION ...]", *words]))
+    yield Subsection(f"hakeep {name}")
+    yield Code(" ".join(["hakeep", name, "[OPTION ...]", *words]))
     yield Para(_sentence(summary))
     document = importlib.import_module(f"hakeep.cli.{module}").__doc__ or ""
     yield from chapter(document.partition("\n\n")[2])

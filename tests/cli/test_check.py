@@ -7,11 +7,14 @@ import os
 import pty
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.config.verdicts import cases
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -31,6 +34,11 @@ TWICE = GOOD + GOOD.replace("192.0.2.100", "192.0.2.101")
 #: An interface 'vip0' with 192.0.2.11/24, in a network namespace that ends with the command.
 IN_NAMESPACE = ["unshare", "--net", "sh", "-c", "ip link add vip0 type veth peer name vip1 && "
                 'ip addr add 192.0.2.11/24 dev vip0 && exec "$@"', "sh"]
+
+#: Files of the corpus that keepalived accepts without a word.
+UNREAD = tomllib.loads((Path(__file__).parent.parent / "config" / "differences.toml").read_text())["unread"]
+CLEAN = [case for case in cases() if case.section == "B" and not case.status and not case.messages
+         and case.file not in UNREAD]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -132,6 +140,40 @@ def test_colors_on_a_terminal(
     assert (b"\x1b" in seen) == colored
 
 
+# ------------------------------------------------------------------------------------------------- real configurations
+
+
+@pytest.mark.skipif(not CLEAN, reason="the corpus of real configurations is not here")
+def test_what_keepalived_finds_clean_has_no_error(run: Run) -> None:
+    """Not even where hakeep cannot do yet what is asked for; the daemon then says so when it is started."""
+    wrong = {}
+    for case in CLEAN:
+        words = ["--config-id", case.config_id] if case.config_id else []
+        done = run("hakeep", "check", "--format", "json", *words, str(case.path))
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        errors = [each["message"] for each in found if each["severity"] == "error"]
+        if errors or done.returncode or done.stderr:
+            wrong[case.file] = (errors, done.returncode, done.stderr)
+    assert wrong == {}
+
+
+def test_what_hakeep_cannot_do_yet_is_a_warning(run: Run, write: Any) -> None:
+    path = write("tracks.conf", GOOD.replace("priority 100", "track_interface { eth1 }"))
+    done = run("hakeep", "check", "--strict", "--format", "json", path)
+    (found,) = (json.loads(line) for line in done.stdout.splitlines())
+    assert (found["code"], found["severity"], found["stops"], done.returncode) == ("HK901", "warning", True, 0)
+
+
+@pytest.mark.netns
+def test_the_daemon_still_refuses_what_it_cannot_do(run: Run, write: Any, tmp_path: Path) -> None:
+    path = write("tracks.conf", GOOD.replace("eth0", "vip0").replace("priority 100", "track_interface { vip1 }"))
+    done = run("hakeepd", "-n", "-l", "-G", "-f", path, "-p", str(tmp_path / "pid"), before=IN_NAMESPACE)
+    assert (done.returncode, "--ignore-unsupported" in done.stderr) == (2, True)
+    assert run("hakeepd", "-t", "-f", path, before=IN_NAMESPACE).returncode == 0
+    assert run("hakeepd", "-t", "--strict", "-f", path, before=IN_NAMESPACE).returncode == 5
+    assert run("hakeepd", "-t", "--strict", "--ignore-unsupported", "-f", path, before=IN_NAMESPACE).returncode == 0
+
+
 # ------------------------------------------------------------------------------------------------------- for programs
 
 
@@ -167,6 +209,33 @@ def test_a_pair_that_does_not_work(run: Run, write: Any) -> None:
     done = run("hakeep", "check", "--format", "concise", *files)
     assert done.stdout == "b.conf:3:5: error: VI_1: virtual_router_id 52 is not a.conf's 51 [HK601]\n"
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(("mistake", "code"), [
+    (("51", "52"), "HK601"), (("eth0", "eth0\n    advert_int 2"), "HK603")])
+def test_no_forecast_without_its_errors(run: Run, write: Any, mistake: tuple[str, str], code: str) -> None:
+    other = GOOD.replace("VI_1", "fine").replace("51", "99")
+    files = (write("a.conf", GOOD.replace("100\n", "150\n") + other),
+             write("b.conf", GOOD.replace(*mistake) + other.replace("100\n", "90\n")))
+    done = run("hakeep", "check", "--explain", "--format", "concise", *files)
+    routers = dict(each.split("\n", 1) for each in done.stdout.split("\n\n")[1:])
+    first, second, *forecast = routers["VRID 51 (IPv4), VI_1"].splitlines()
+    assert second.startswith(f"    {code}: ") and "both become MASTER" in second
+    assert routers["VRID 99 (IPv4), fine"].startswith("  all is well: a.conf is master")
+    if code == "HK601":
+        assert first == "  no forecast before the errors are mended:"
+        assert forecast == []
+        assert routers["VRID 52 (IPv4), VI_1"].splitlines() == [first, second]
+    else:
+        assert first == "  this does not hold before the errors are mended:"
+        assert forecast[0].startswith("  all is well: a.conf is master")
+
+
+@pytest.mark.parametrize(("form", "lines"), [("text", 1000), ("concise", 1000), ("json", 1500)])
+def test_people_get_a_thousand_and_programs_all(run: Run, write: Any, form: str, lines: int) -> None:
+    done = run("hakeep", "check", "--format", form, write("many.conf", "nonsense 1\n" * 1500))
+    assert done.stdout.count("HK101") == lines
+    assert ("and 500 more: 500 errors\n" in done.stdout) is (form != "json")
 
 
 def test_the_same_file_name_in_two_folders(run: Run, write: Any, tmp_path: Path) -> None:
@@ -272,7 +341,7 @@ def test_a_strict_daemon_does_not_start_on_an_error(run: Run, write: Any, tmp_pa
     path = write("wrong.conf", WRONG.replace("eth0", "vip0"))
     done = run("hakeepd", "-n", "-l", "-G", "--strict", "-f", path, "-p", str(tmp_path / "pid"), before=IN_NAMESPACE)
     assert done.returncode == 2
-    assert "--strict: not running with an error in the configuration" in done.stderr
+    assert "--strict: there is an error in the configuration" in done.stderr
     assert not (tmp_path / "pid").exists()
 
 

@@ -262,6 +262,38 @@ def test_old_warnings_do_not_ask_and_new_ones_do(desk: Desk) -> None:
     assert terminal.end()[0] == 0
 
 
+@pytest.mark.parametrize(("turn", "said"), [
+    (': > "$1"', "nothing is left in the file"),
+    (r'printf "\n \n" > "$1"', "nothing is left in the file"),
+    (sed("s/^/# /"), "no vrrp_instance and no virtual_server is left"),
+    ('echo "global_defs { }" > "$1"', "no vrrp_instance and no virtual_server is left"),
+])
+def test_what_empties_a_file_asks_first(desk: Desk, turn: str, said: str) -> None:
+    desk.editor(turn)
+    terminal = desk.edit()
+    assert said in terminal.until(DECIDE)
+    terminal.type("k\n")
+    assert terminal.end()[0] == 1
+    assert desk.file.read_text() == GOOD
+
+
+def test_an_emptied_include_asks_too(desk: Desk) -> None:
+    included = desk.file.parent / "more.conf"
+    included.write_text("global_defs {\n    router_id me\n}\n")
+    desk.editor(': > "$1"')
+    terminal = desk.edit(str(included))
+    assert "nothing is left in the file" in terminal.until(DECIDE)
+    terminal.type("i\n")
+    assert terminal.end()[0] == 0 and included.read_text() == ""
+
+
+def test_a_file_without_instances_may_stay_so(desk: Desk) -> None:
+    desk.file.write_text("global_defs {\n    router_id me\n}\n")
+    desk.editor(sed("s/me/you/"))
+    status, shown = desk.edit().end()
+    assert status == 0 and "is installed" in shown
+
+
 def test_what_somebody_else_has_written_is_not_overwritten_unasked(desk: Desk) -> None:
     other = GOOD.replace("51", "52")
     (desk.folder / "other").write_text(other)

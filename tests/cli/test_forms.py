@@ -130,6 +130,19 @@ def test_convert_says_what_would_be_lost(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "global_defs:\n  router_id: here\n")
 
 
+def test_convert_leaves_out_entries_of_which_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "hakeep.conf"
+    path.write_text("vrrp_instance web {\n interface eth0\n virtual_router_id 51\n virtual_rules {\n"
+                    "  from 192.0.2.0/24 table 100 preference 10\n  foo  # what was that?\n }\n"
+                    " virtual_ipaddress {\n  192.0.2.10/24\n }\n}\n")
+    done = hakeep("convert", "--force", "--to", "conf", path)
+    assert done.returncode == 0, done.stderr
+    assert "    virtual_rules {\n        from 192.0.2.0/24 table 100 preference 10\n    }\n" in done.stdout
+    done = hakeep("convert", "--force", "--to", "yaml", path)
+    assert done.returncode == 0, done.stderr
+    assert "    virtual_rules:\n      - from 192.0.2.0/24 table 100 preference 10\n    v" in done.stdout
+
+
 def test_the_daemon_reads_yaml(tmp_path: Path) -> None:
     path = tmp_path / "hakeep.conf"
     instance = "{interface: lo, virtual_router_id: 300, virtual_ipaddress: [192.0.2.1/24]}"

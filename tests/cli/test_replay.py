@@ -78,7 +78,7 @@ def test_without_a_wall_clock_times_are_monotonic(replay: Replay) -> None:
 
 
 def test_one_router_and_changes_only(replay: Replay) -> None:
-    assert not any("priority 100" in line for line in replay("--changes"))
+    assert not any("VRID 51, priority 100" in line for line in replay("--changes"))
     mine, others = replay("--router", "V"), replay("--router", "W")
     assert any("Entering MASTER STATE" in line for line in mine)
     assert mine[0].startswith("12:00:00.500000") and not any("V:" in line for line in others)

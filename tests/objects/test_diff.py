@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hakeep.objects.diff import Add, Change, Remove, Replace, diff
+from hakeep.objects.diff import Add, Change, Remove, Replace, diff, differences
 
 KEYS = st.sampled_from("abcdefgh")
 TABLES = st.dictionaries(KEYS, st.integers(0, 3))
@@ -74,3 +76,19 @@ def test_a_change_says_all_there_is_to_know() -> None:
         Add("new", 3),
         Replace("other", 2, 4),
     ]
+
+
+def test_the_first_difference_is_there_before_the_second_is_thought_of() -> None:
+    asked: list[int] = []
+
+    def wishes() -> Iterator[tuple[int, str]]:
+        for key in (1, 2):
+            asked.append(key)
+            yield key, "a"
+
+    found = differences({9: "z"}, {1, 2}, wishes())
+    assert next(found) == Remove(9, "z")
+    assert asked == []
+    assert next(found) == Add(1, "a")
+    assert asked == [1]
+    assert list(found) == [Add(2, "a")]

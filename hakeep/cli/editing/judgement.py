@@ -17,11 +17,12 @@ from hakeep.kernel.inspection import inspect_host
 
 @dataclass(frozen=True)
 class Judgement:
-    """`fatal`: no daemon starts with it."""
+    """`fatal`: no daemon starts with it. `idle`: there is nothing in it that a daemon could do."""
 
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str]
     fatal: bool
+    idle: bool
 
     def render(self, *, color: bool) -> str:
         """All that is wrong, for a person."""
@@ -60,7 +61,8 @@ class Judge:
         if self._elsewhere or self._other_namespace(unsaved):
             host = replace(host, known_interfaces=None, subnets=None)
         loaded = self._load(unsaved, host)
-        return Judgement((*loaded.diagnostics, *loaded.unsupported()), loaded.sources, loaded.fatal)
+        idle = not (loaded.config.vrrp_instance or loaded.config.virtual_server)
+        return Judgement((*loaded.diagnostics, *loaded.unsupported()), loaded.sources, loaded.fatal, idle)
 
     def takes_in(self, path: Path) -> bool:
         """True if the configuration, as it is now on the disk, includes that file."""

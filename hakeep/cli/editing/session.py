@@ -82,7 +82,7 @@ class Session:
                 raise Trouble(f"{self._command[0]} {failure}; {self._target} stays as it is")
             judgement = self._judge(content)
             print(judgement.render(color=self._color), end="")
-            answer = self._decide(judgement)
+            answer = self._decide(content, judgement)
             if answer == "i":
                 self._install(content, judgement)
                 return True
@@ -97,12 +97,13 @@ class Session:
             raise Trouble(f"{self._command[0]} left nothing to read: {error.strerror}; "
                           f"{self._target} stays as it is") from None
 
-    def _decide(self, judgement: Judgement) -> str:
+    def _decide(self, content: bytes, judgement: Judgement) -> str:
         """What is to be done: e, k or i."""
-        foreign = self._changed_meanwhile()
-        if foreign:
-            print(f"{self._target} was changed by somebody else in the meantime")
-        if not foreign and not judgement.fatal and not judgement.doubtful(self._judge(self._original or b"")):
+        before = self._judge(self._original or b"")
+        doubts = list(self._doubts(content, idle=judgement.idle and not before.idle))
+        for doubt in doubts:
+            print(doubt)
+        if not doubts and not judgement.fatal and not judgement.doubtful(before):
             return "i"
         answers = {"e": "(e)dit again", "k": "(k)eep the old file", "i": "(i)nstall anyway"}
         if judgement.fatal:
@@ -115,6 +116,15 @@ class Session:
             return ask(f"{judgement.summary()}:", answers)
         except EOFError:
             raise Trouble(f"nobody answers; {self._target} stays as it is") from None
+
+    def _doubts(self, content: bytes, *, idle: bool) -> Iterator[str]:
+        """What is odd about the draft as a whole. `idle`: the old file had something to do for a daemon, it has not."""
+        if self._changed_meanwhile():
+            yield f"{self._target} was changed by somebody else in the meantime"
+        if not content.strip() and (self._original or b"").strip():
+            yield "nothing is left in the file"
+        if idle:
+            yield "no vrrp_instance and no virtual_server is left: hakeepd would have nothing to do"
 
     def _changed_meanwhile(self) -> bool:
         try:
