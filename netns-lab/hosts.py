@@ -139,7 +139,7 @@ class Daemon:
         self._files = files
         self._known_by = files / f"{host.name}-{name}.pid"
         self._process: subprocess.Popen[bytes] | None = None
-        self._pin = -1
+        self._pin = self._root = -1  # its mounts, and its root in them, which need not be the first one
 
     @property
     def pid(self) -> int:
@@ -159,7 +159,9 @@ class Daemon:
         environment = {**os.environ, "PATH": PATH, "PYTHONPATH": modules, "PYTHONUNBUFFERED": "1"}
         prefix: tuple[str, ...] = ("nsenter", f"--net={self.host.path}")
         if self._pin >= 0 and self.words[0] not in ("keepalived", "sh"):
-            prefix += (f"--mount=/proc/{os.getpid()}/fd/{self._pin}", "--", "unshare", "--uts", "sh", "-c", _RETURN)
+            pins = f"/proc/{os.getpid()}/fd"
+            prefix += (f"--mount={pins}/{self._pin}", f"--root={pins}/{self._root}",
+                       "--", "unshare", "--uts", "sh", "-c", _RETURN)
         else:
             prefix += ("--", "unshare", "--mount", "--uts", "--", "sh", "-c", _FURNISH)
         with self.log_path.open("ab") as log:
@@ -171,14 +173,16 @@ class Daemon:
         self._known_by.write_text(f"{started.pid} {mounts_of(started.pid)}")
         self.forget()
         with contextlib.suppress(OSError):  # it has ended already
+            self._root = os.open(f"/proc/{started.pid}/root", os.O_PATH | os.O_CLOEXEC)
             self._pin = os.open(f"/proc/{started.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         return self
 
     def forget(self) -> None:
         """Lets the kernel clear the mount namespace away. For when all its processes have been killed."""
-        if self._pin >= 0:
-            os.close(self._pin)
-            self._pin = -1
+        for pin in (self._pin, self._root):
+            if pin >= 0:
+                os.close(pin)
+        self._pin = self._root = -1
 
     def alive(self) -> bool:
         """True while the first process runs."""

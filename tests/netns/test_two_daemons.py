@@ -61,7 +61,8 @@ class Two:
 
     def start_green(self) -> subprocess.Popen[bytes]:
         """Green, in blue's namespaces."""
-        words = ("nsenter", f"--target={self.blue.pid}", "--mount", "--net", "--uts", "--", *HAKEEPD, "-n", "-l", "-D")
+        enter = ("nsenter", f"--target={self.blue.pid}", "--mount", "--root", "--net", "--uts", "--")
+        words = (*enter, *HAKEEPD, "-n", "-l", "-D")
         with self.blue.log_path.open("ab") as log:
             return subprocess.Popen((*words, "-f", str(self.configs["green"])), stdout=log, stderr=log,
                                     stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -157,7 +158,8 @@ def _family(pid: int) -> list[int]:
 
 
 def test_a_second_one_of_the_same_name_is_refused(two: Two) -> None:
-    again = subprocess.run(("nsenter", f"--target={two.blue.pid}", "--mount", "--net", "--", *HAKEEPD, "-n", "-l", "-f",
+    enter = ("nsenter", f"--target={two.blue.pid}", "--mount", "--root", "--net", "--")
+    again = subprocess.run((*enter, *HAKEEPD, "-n", "-l", "-f",
                             str(two.configs["green"])), capture_output=True, text=True, timeout=30,
                            env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert again.returncode == 1

@@ -301,9 +301,12 @@ class Scene:
         self.row("TERM", signal.SIGTERM, "supervisor", then=self.start_again)
         if not self.plan.vmac:
             self.play_worker_and_supervisor()  # each death of a worker is the first one of its supervisor
+        self.row("TERM all", signal.SIGTERM, "all", then=self.start_again)
         self.row("KILL all", signal.SIGKILL, "all", then=self.start_again)
         if not self.plan.vmac:
             self.row("STOP worker", signal.SIGSTOP, "worker", then=None)
+            worker = self.a.pids("worker")
+            self.row("STOP and CONT worker", signal.SIGSTOP, "worker", then=lambda: send(signal.SIGCONT, worker))
             stopped = self.a.pids("all")
             self.row("STOP and CONT all", signal.SIGSTOP, "all", then=lambda: send(signal.SIGCONT, stopped))
         self.a.end()
