@@ -15,8 +15,9 @@ ACCIDENTS, WITHIN = 3, 60.0
 #: Seconds until the table is put back in a quarrel.
 PAUSE = 10.0
 
-#: What the kernel calls the processes that only another hakeepd can be, when they change our table.
-_OUR_KIND = "hakeepd"
+#: What the kernel calls the processes that only another hakeepd can be, when they change our table; and its thread for
+#: that, which may have ended before anybody could ask whose it was.
+_OUR_KIND = ("hakeepd", "run from hakeep")
 
 
 class Quarrel:
