@@ -9,7 +9,6 @@ from pathlib import Path
 
 _FLOCK = struct.Struct("hhqqi4x")
 _F_OFD_SETLK = 37
-_F_OFD_GETLK = 36
 
 
 class AlreadyRunning(Exception):

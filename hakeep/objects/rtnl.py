@@ -120,18 +120,6 @@ class Ipvlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Sysctl:
-    """One value under /proc/sys/net; `path` is relative to it, such as ``ipv4/conf/eth0/arp_ignore``."""
-
-    path: str
-    value: str
-
-    @property
-    def key(self) -> str:
-        return self.path
-
-
-@dataclass(frozen=True, slots=True)
 class Link:
     """An interface as the kernel reports it (struct ifinfomsg). Read, never wanted."""
 

@@ -31,6 +31,9 @@ LOSSES_MAX = 5
 LOSS_WINDOW = 10.0
 BACKOFF_MAX = 60.0
 
+#: How much later than its time an overlap may end, in seconds.
+SETTLED = 0.05
+
 #: After something suspicious a second burst follows even where the configuration asks for none, this much later.
 SECOND_LOOK = 1.0
 
@@ -245,9 +248,10 @@ class Holding:
             if garp.lower_prio_delay:
                 self.side["lower"] = now + garp.lower_prio_delay
 
-    def heal(self, now: float) -> None:
-        """Announce once more when the other master has had time to give way."""
-        self.side.setdefault("heal", now + 1.5 * self.settings.advert_int)
+    def heal(self, now: float, wait: float | None = None) -> None:
+        """Announce once more when the other master has had time to give way: `wait` seconds from now, where it is known
+        how long it stays."""
+        self.side.setdefault("heal", now + (1.5 * self.settings.advert_int if wait is None else wait + SETTLED))
 
     def _arm_refresh(self, now: float) -> None:
         garp = self.settings.garp

@@ -494,11 +494,14 @@ class VirtualRouter:
         self._recompute()
         self.master, self.master_priority, self.followed = self.source, self.priority, None
         self.counters["become_master"] += 1
+        overlapping = self._resigned is not None or self._passed_over is not None
         self._advertise_at_once(now)
         self.log(Level.INFO, f"taking over: {why}", detail=True)
         self._settle_in(now, State.MASTER, why, "Entering MASTER STATE")
         self.holding.take(now, suspicious=self.suspicious)
         self.suspicious = self.postponed = False
+        if overlapping:  # a living holder may answer a question for an address after we have announced it
+            self.holding.heal(now, timers.overlap(len(self.holding.held)))
         self._tell("MASTER")
 
     def _enter_backup(self, now: float, why: str, note: str = "") -> None:
@@ -605,6 +608,8 @@ class VirtualRouter:
                 self._arm_down(now, timers.handover_limit(self.settings))
         else:
             self._revalue()
+            if self._passed_over is not None:  # it was about to be preempted, and may stay now
+                self._follow(self._passed_over, now, self.last_heard)
             self.log(Level.NOTICE, "standby by order")
             self.out.append(Changed(self.name, self.state))
 

@@ -465,6 +465,7 @@ class Host:
             kernel.open_until += seconds
         kernel.ends = {key: end + seconds for key, end in kernel.ends.items()}
         kernel.look()
+        self.world.wakes.append(self.world.now)
         if self.engine is not None:
             self.unseen_sleep += seconds
             self.world.later(self.world.random.random() * HEARTBEAT, self._turn)

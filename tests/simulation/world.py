@@ -118,6 +118,7 @@ class World:
     stretches: list[Stretch] = field(default_factory=list)
     disturbed: list[tuple[float, float]] = field(default_factory=list)
     refusals: list[tuple[float, float]] = field(default_factory=list)
+    wakes: list[float] = field(default_factory=list)
     orders: list[float] = field(default_factory=list)
     imperfect_since: float | None = None
     settled: bool = False

@@ -551,3 +551,18 @@ def test_who_may_have_overslept_does_not_serve_beside_anybody() -> None:
     s.freeze(s.router().late_at + 0.1)
     s.hear(200)
     assert s.state is BACKUP and not s.has()
+
+
+@pytest.mark.parametrize(("last", "more"), [(0, 1), (200, 0)], ids=["it resigned", "it fell silent"])
+def test_who_takes_over_from_a_living_router_announces_again_when_that_has_let_go(last: int, more: int) -> None:
+    """The old holder keeps the addresses for a moment, and may answer a question after our announcement."""
+    s = Stage(instance(priority=150))
+    s.hear(200, 1.0)
+    s.hear(last, 1.5)
+    while s.state is not m.State.MASTER:
+        s.until(s.router().timer)
+    at = s.now
+    s.until(at + 0.04)
+    before = len(s.announced(at))
+    s.until(at + 0.3)
+    assert len(s.announced(at)) - before == more * len(s.router().holding.held)

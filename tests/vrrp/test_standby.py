@@ -93,6 +93,18 @@ def test_a_backup_in_standby_lets_all_others_go_first() -> None:
     assert s.state is BACKUP
 
 
+def test_an_order_comes_between_a_backup_and_the_master_it_was_about_to_preempt() -> None:
+    s = Stage(instance(priority=150))
+    s.hear(100, 1.0)
+    s.hear(100, 2.0)
+    standby(s)
+    assert s.router().timer == pytest.approx(2 + 3 + 255 / 256)
+    s.until(4.0)
+    s.hear(100, 4.0)
+    assert s.state is BACKUP
+    assert s.router().timer == pytest.approx(4 + 3 + 255 / 256)
+
+
 def test_a_backup_in_standby_moves_its_timer_back_and_forth() -> None:
     s = Stage(instance(priority=150))
     s.hear(200, 1.0)

@@ -57,7 +57,8 @@ def _require_none(stretch: Stretch, gaps: list[tuple[float, float]]) -> None:
 
 
 def _retry(world: World, stretch: Stretch) -> float:
-    notice = HEARTBEAT if "sleep" in stretch.what else 0.0
+    slept = "sleep" in stretch.what or any(stretch.start - HEARTBEAT < wake <= stretch.start for wake in world.wakes)
+    notice = HEARTBEAT if slept else 0.0
     asked = max((end - stretch.start for start, end in world.refusals if start <= stretch.start <= end), default=0.0)
     return notice + asked
 
