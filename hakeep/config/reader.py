@@ -28,7 +28,7 @@ __all__ = ["CHECKS", "Failure", "Line", "OpenFile", "Opened", "Reader", "checks_
 #: A physical line must be shorter than this, in bytes, or keepalived drops it.
 LINE_LIMIT = 1024
 #: No configuration may come to more lines than this, whatever its sequences and definitions say.
-LINES_LIMIT = 2_000_000
+LINES_LIMIT = 5_000_000
 #: Nor to more characters.
 LETTERS_LIMIT = 128 << 20
 #: After so many lines that grow without bound no more are read.

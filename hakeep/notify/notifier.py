@@ -52,11 +52,6 @@ class Notifier:
         self._nursery: trio.Nursery | None = None
         self._open_pipes()
 
-    @property
-    def lost_lines(self) -> int:
-        """FIFO lines that nobody made room for, since the pipes in use were opened."""
-        return sum(pipe.lost for pipe in self._pipes.values())
-
     # ------------------------------------------------------------------------------------- start, reload, stop
 
     def update(self, globals: Global, instances: Iterable[VrrpInstance]) -> None:
