@@ -20,6 +20,7 @@ FLOORS: dict[str, int] = {
     "hakeep.objects": 1,
     "hakeep.config": 2,
     "hakeep.vrrp": 3,
+    "hakeep.lvs": 3,
     "hakeep.report": 4,
     "hakeep.kernel": 5,
     "hakeep.notify": 5,
@@ -37,14 +38,18 @@ FLOORS: dict[str, int] = {
     "hakeep.facts": 7,
     "hakeep.in_force": 7,
     "hakeep.vrrp.process": 7,
+    "hakeep.lvs.checkers": 6,
+    "hakeep.lvs.backends": 6,
+    "hakeep.lvs.process": 7,
     "hakeep.succession": 8,
     "hakeep.requests": 8,
     "hakeep.supervisor": 8,
     "hakeep.cli": 9,
 }
 
-PURE = ("hakeep.wire", "hakeep.objects", "hakeep.config", "hakeep.vrrp", "hakeep.report")
-NOT_PURE = ("hakeep.config.files", "hakeep.vrrp.process")
+PURE = ("hakeep.wire", "hakeep.objects", "hakeep.config", "hakeep.vrrp", "hakeep.lvs", "hakeep.report")
+NOT_PURE = (
+    "hakeep.config.files", "hakeep.vrrp.process", "hakeep.lvs.checkers", "hakeep.lvs.backends", "hakeep.lvs.process")
 WORLD = {"trio", "socket", "os", "time", "random", "subprocess", "pyroute2", "select", "signal", "ctypes", "threading"}
 
 

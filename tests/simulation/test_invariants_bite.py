@@ -54,7 +54,7 @@ def backups_that_wait_too_long(patch: Patch) -> None:
 
 def nobody_claims(patch: Patch) -> None:
     patch.setattr(Holding, "claim", lambda self, now: None)
-    patch.setattr(Holding, "heal", lambda self, now: None)
+    patch.setattr(Holding, "heal", lambda self, now, wait=None: None)
 
 
 def hands_on_other_peoples_addresses(patch: Patch) -> None:

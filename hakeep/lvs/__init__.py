@@ -1,0 +1,1 @@
+"""The LVS director: which real servers are well, and what the kernel's table should therefore hold."""
