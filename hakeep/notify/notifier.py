@@ -197,6 +197,7 @@ class Notifier:
             await predecessor.ended.wait()
         command = self._command(script, (fifo.path,))
         with reader.scope:
+            await trio.lowlevel.checkpoint()  # a successor may have come meanwhile: then this one never starts
             try:
                 status = await self._runner.execute(command)
             except ScriptError as error:

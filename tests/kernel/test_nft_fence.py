@@ -529,7 +529,7 @@ def test_vmac_reports_leave_through_the_base(wire: Wire) -> None:
         frame = ear.recv(2048)
         igmp = frame[12:14] == b"\x08\0" and frame[23] == 2
         mld = frame[12:14] == b"\x86\xdd" and frame[20] == 0
-        if igmp or mld:
+        if (igmp or mld) and frame[6:12] != wire.PEER_MAC:  # the ear hears its own host's too
             assert frame[6:12] == wire.MAC, "a report came from the virtual MAC"
             wanted -= {group for group in wanted if group in frame}
     for sock in (four, six, ear):

@@ -274,9 +274,10 @@ async def test_the_script_of_a_fifo_reads_it_and_is_restarted_on_reload(bench: B
         await until(lambda: bench.calls() == [started, 'INSTANCE "VI_1" BACKUP 150'])
         it.update(bench.globals, ())
         it.update(bench.globals, ())
-        await until(lambda: bench.calls().count(started) >= 2)
+        await until(lambda: bench.calls().count(started) == 2)
         it.notify(change(State.MASTER), Notify())
         await until(lambda: bench.calls()[-1] == 'INSTANCE "VI_1" MASTER 150')
+        assert bench.calls().count(started) == 2, "of two successors at once only the last is started"
         readers = [p for p in Path("/proc").glob("[0-9]*/cmdline") if script.argv[0].encode() in read(p)]
         assert len(readers) == 1
     assert bench.log == []
