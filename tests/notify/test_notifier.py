@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 from hakeep.config.settled import Fifo, Global, Notify, Script, VrrpInstance
-from hakeep.notify import notifier
+from hakeep.notify import herald
 from hakeep.notify.notifier import Notifier
 from hakeep.vrrp.messages import NotifyChange, State
 
@@ -329,4 +329,4 @@ async def test_notify_is_quick(bench: Bench) -> None:
                 it.notify(change(State.MASTER), notify)
             best = min(best, (trio.current_time() - before) / 50)
         assert best < 0.0001
-    assert notifier.PATIENCE == 10.0
+    assert herald.PATIENCE == 10.0
