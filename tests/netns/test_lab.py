@@ -191,6 +191,7 @@ def test_an_ordinary_user_has_a_lab_of_his_own(as_somebody: Callable[..., subpro
 
 
 @pytest.mark.netns
+@pytest.mark.alone
 def test_the_demo_holds_what_it_promises(request: pytest.FixtureRequest) -> None:
     daemon = request.config.getoption("--daemon")
     done = subprocess.run([sys.executable, LAB / "demo.py", "--daemon", daemon],

@@ -374,11 +374,13 @@ class Keepalived:
     def dump(self, number: int, name: str) -> str:
         path = self.directory / name
         path.unlink(missing_ok=True)
-        self.process.send_signal(number)
         seen: list[tuple[int, int]] = []
 
         def written() -> bool:
-            """keepalived writes into the file that it named: whole is what has not changed for a while."""
+            """keepalived writes into the file that it named: whole is what has not changed for a while. It forwards the
+            order to its child, which while it starts hears nothing: so it is repeated until something comes of it."""
+            if len(seen) % 100 == 0 and not path.exists():
+                self.process.send_signal(number)
             seen.append((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0))
             return len(seen) > 10 and seen[-1][0] > 0 and len(set(seen[-10:])) == 1
 
