@@ -237,4 +237,4 @@ def test_nothing_delivered_is_an_error(lane: Lane) -> None:
     assert caught.value.errno == errno.ENOMEM
     lane.courier._socket = real
     assert lane.drive() == Outcome(added=tuple(address.key for address in WANTED[first:100]))
-    assert second == 100 - first
+    assert 0 < second <= 100 - first, "a chunk is what there was time for"
