@@ -1,8 +1,10 @@
-"""The main job, before your eyes: the master dies, the service goes on.
+"""The main job, before your eyes: a server dies, a director dies, the service goes on.
 
-Hosts a and b share an address under which a web service is asked for by a client, without pause. Then all that runs on
-a is killed with -9, and later started again. What is judged is what a client and the wire saw, beside what the
-protocol allows at best; the daemons are not asked.
+Directors a and b share an address under which a client asks for a web service, without pause; they hand its requests to
+real servers r1 and r2. Then r1 dies and comes back, and after it a, killed with -9. What is judged is what a client and
+the wire saw, beside what checks and protocol allow at best; the daemons are not asked.
+
+Another daemon than hakeepd plays without real servers: a and b serve themselves.
 """
 
 from __future__ import annotations
@@ -21,13 +23,19 @@ from typing import NamedTuple
 import topology
 import world
 from hosts import HAKEEPD, Network
-from observe import AddressWatch, Client, Interval, Prober, Sniffer
+from observe import AddressWatch, Client, Interval, Prober, Request, Sniffer
 
 VIP = "192.0.2.100"
 OBSERVER = "192.0.2.201"
 
 #: Seconds that nobody can foresee: process start, scheduling, a request that was under way.
 TOLERANCE = 0.2
+
+#: Seconds that are told of as one.
+MOMENT = 0.3
+
+#: Seconds that a web server may take to start.
+START = 2.0
 
 
 class Verdict(NamedTuple):
@@ -70,11 +78,12 @@ class Demo:
     """The plot, told as it happens."""
 
     def __init__(self, plan: topology.Topology, hakeepd: list[str], pause: float) -> None:
+        self.directors = any(host.name == "r1" for host in plan.hosts)
         self.interval = setting(plan, "b", "advert_int")
         self.down_interval = self.interval * (3 + (256 - setting(plan, "b", "priority")) / 256)
         self.pause = pause
         self.start = time.time()
-        self._told = (frozenset[str](), "")
+        self._told = (frozenset[str](), "gets no answer")
         with contextlib.ExitStack() as stack:
             self.network = stack.enter_context(Network(plan, hakeepd))
             a, b = self.network.hosts["a"], self.network.hosts["b"]
@@ -84,7 +93,9 @@ class Demo:
             self.prober = stack.enter_context(Prober(self.network.hosts["observer"], VIP, macs, OBSERVER))
             self.client = stack.enter_context(
                 Client(self.network.hosts["client"], VIP, self.network.files / "requests", timeout=0.05))
-            self.verdicts = [*self.first_master(), *self.crash(), *self.return_home()]
+            self.first_master()
+            self.verdicts = [*self.server_dies(plan), *self.server_returns(plan)] if self.directors else []
+            self.verdicts += [*self.crash(), *self.return_home()]
             self.seen = self.summary()
 
     def tell(self, text: str) -> None:
@@ -97,11 +108,9 @@ class Demo:
         while True:
             done = condition()
             holders = frozenset(host for host in "ab" if self.holding(host))
-            recent = self.client.requests(since=time.time() - 0.1)
-            now = (holders, recent[-1].answer if recent else self._told[1])
+            now = (holders, self.answers())
             if now != self._told:
-                self.tell(f"{VIP} is held by {' and '.join(sorted(holders)) or 'nobody'}; "
-                          + (f"the client is answered by {now[1]}" if now[1] else "the client gets no answer"))
+                self.tell(f"{VIP} is held by {' and '.join(sorted(holders)) or 'nobody'}; the client {now[1]}")
                 self._told = now
             if done:
                 return
@@ -110,28 +119,91 @@ class Demo:
                 raise TimeoutError(f"not within {deadline:.1f} s: {what}\n{logs}")
             time.sleep(0.02)
 
+    def answers(self) -> str:
+        """How the client fares at present, in words."""
+        recent = [r.answer for r in self.client.requests(since=time.time() - MOMENT)]
+        if not recent:
+            return self._told[1]
+        if not recent[-1] and not any(recent[-3:]):
+            return "gets no answer"
+        by = " and ".join(sorted(set(filter(None, recent))))
+        return f"is answered by {by}" + ("" if all(recent) else ", and now and then not")
+
     def holding(self, host: str) -> bool:
         """True while that host has the address."""
         last = [held for _, name, held in list(self.watch.changes) if name == host]
         return bool(last) and last[-1]
 
-    def answered_by(self, host: str, since: float) -> bool:
-        """True when the client got an answer from that host in the last moments."""
-        return any(r.answer == host for r in self.client.requests(since=max(since, time.time() - 0.1)))
+    def answered_by(self, server: str, since: float) -> bool:
+        """True when the client got an answer from that server in the last moments."""
+        return any(r.answer == server for r in self.client.requests(since=max(since, time.time() - 0.1)))
+
+    def serves(self, host: str, since: float) -> bool:
+        """True when that host has the address, and the client has had an answer through it."""
+        if not self.holding(host):
+            return False
+        if not self.directors:
+            return self.answered_by(host, since)
+        since = max(since, *(at for at, name, held in list(self.watch.changes) if name == host and held))
+        return any(r.answer and r.start > since for r in self.client.requests(since=since))
 
     def wait(self, seconds: float) -> None:
         """Lets the daemons run on, and tells what changes."""
         end = time.time() + seconds
         self.follow(lambda: time.time() > end, seconds + 1, "time passes")
 
-    def first_master(self) -> list[Verdict]:
+    def first_master(self) -> None:
         """a and b start; a, the better one, becomes master."""
         self.tell("a and b start; the client asks http://192.0.2.100/ without pause")
         since = time.time()
         self.network.start_all()
-        self.follow(lambda: self.holding("a") and self.answered_by("a", since), self.down_interval + 10, "a is master")
+        self.follow(lambda: self.serves("a", since), self.down_interval + 10, "a is master")
         self.wait(1 + self.pause)
-        return []
+
+    def server_dies(self, plan: topology.Topology) -> list[Verdict]:
+        """The web server on r1 is killed; its requests go to r2."""
+        patience = sum(setting(plan, "a", word) for word in ("delay_loop", "delay_before_retry"))
+        since = time.time()
+        for daemon in self.network.of("r1"):
+            daemon.kill()
+        self.tell("kill -9 to the web server on r1")
+        self.wait(patience + TOLERANCE + 1 + self.pause)
+        requests = self.client.requests(since)
+        lost = self.first_losses(requests)
+        note = f"({len(lost)} of {len(requests)} requests lost, all others answered by r2)"
+        return [
+            Verdict("r1 dies: requests still went there for", max((r.end for r in lost), default=since) - since,
+                    patience + TOLERANCE, note),
+            Verdict("r1 dies: the client got no answer for", self.client.longest_gap(since, time.time()), TOLERANCE),
+        ]
+
+    @staticmethod
+    def first_losses(requests: list[Request]) -> list[Request]:
+        """Those without an answer, until a hundred in a row have one: a single one later is a slow machine's."""
+        lost, row = [], 0
+        for request in requests:
+            if not request.answer:
+                lost.append(request)
+                row = 0
+            elif (row := row + 1) == 100 and lost:
+                break
+        return lost
+
+    def server_returns(self, plan: topology.Topology) -> list[Verdict]:
+        """The web server on r1 is started again; it gets its share."""
+        since = time.time()
+        for daemon in self.network.of("r1"):
+            daemon.start()
+        self.tell("the web server on r1 starts again")
+        wait = setting(plan, "a", "delay_loop") + START
+        self.follow(lambda: self.answered_by("r1", since), wait, "r1 answers")
+        back = time.time()
+        self.wait(1 + self.pause)
+        lost = sum(not r.answer for r in self.client.requests(since))
+        return [
+            Verdict("r1 is back: without its share for", back - since, wait, f"({lost} requests lost)"),
+            Verdict("r1 is back: the client got no answer for", self.client.longest_gap(since, time.time()), TOLERANCE),
+        ]
 
     def crash(self) -> list[Verdict]:
         """All that runs on a is killed; b takes over."""
@@ -140,8 +212,8 @@ class Demo:
         since = time.time()
         for daemon in self.network.of("a"):
             daemon.kill()
-        self.tell("kill -9 to all that runs on a: daemon and web server")
-        self.follow(lambda: self.answered_by("b", since), self.down_interval + 5, "b answers")
+        self.tell(f"kill -9 to all that runs on a{'' if self.directors else ': daemon and web server'}")
+        self.follow(lambda: self.serves("b", since), self.down_interval + 5, "b serves")
         self.wait(1 + self.pause)
         until = time.time()
         window = Interval(since, until)
@@ -163,7 +235,7 @@ class Demo:
         since = time.time()
         for daemon in self.network.of("a"):
             daemon.start()
-        self.follow(lambda: self.holding("a") and not self.holding("b") and self.answered_by("a", since),
+        self.follow(lambda: not self.holding("b") and self.serves("a", since),
                     self.down_interval + 10, "a takes over again")
         self.wait(1 + self.pause)
         until = time.time()
@@ -181,7 +253,8 @@ class Demo:
             lines.append(f"  {host} sent {len(self.sniffer.adverts(host))} adverts and announced the address "
                          f"{len(self.sniffer.announcements(host, address=VIP))} times")
         answers = Counter(r.answer for r in self.client.requests())
-        lines.append(f"  the client was answered {answers['a']} times by a, {answers['b']} times by b, "
+        one, other = ("r1", "r2") if self.directors else ("a", "b")
+        lines.append(f"  the client was answered {answers[one]} times by {one}, {answers[other]} times by {other}, "
                      f"and {answers['']} times by nobody")
         return "\n".join(lines)
 
@@ -192,13 +265,15 @@ def main() -> None:
     parser.add_argument("--daemon", default=shlex.join(HAKEEPD), metavar="COMMAND",
                         help="another daemon with keepalived's command line, for example keepalived")
     parser.add_argument("--advert-int", type=float, metavar="SECONDS", help="advertisement interval (default 1)")
+    parser.add_argument("--directors", action="store_true", help="that daemon directs real servers, too")
     parser.add_argument("--watch", action="store_true", help="take your time: pause between the events")
     arguments = parser.parse_args()
     if reason := world.refusal():
         print(f"The demo cannot run: {reason}. Try it as root.", file=sys.stderr)
         sys.exit(2)
     world.enter()
-    plan = topology.load("pair")
+    ours = arguments.daemon == shlex.join(HAKEEPD)
+    plan = topology.load("director" if ours or arguments.directors else "pair")
     if arguments.advert_int:
         plan = with_interval(plan, arguments.advert_int)
     start = time.time()

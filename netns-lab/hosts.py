@@ -156,7 +156,8 @@ class Daemon:
         """Starts it; its output is appended to the log. What it left in /run before is there again, except for
         keepalived and FRR, which trip over pid files and sockets of those that were killed."""
         modules = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "PATH": PATH, "PYTHONPATH": modules, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PATH": PATH, "PYTHONPATH": modules, "PYTHONUNBUFFERED": "1",
+                       "STATE_DIRECTORY": "/run/state"}
         prefix: tuple[str, ...] = ("nsenter", f"--net={self.host.path}")
         if self._pin >= 0 and self.words[0] not in ("keepalived", "sh"):
             pins = f"/proc/{os.getpid()}/fd"

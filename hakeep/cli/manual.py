@@ -48,7 +48,8 @@ without the capabilities that it needs; 6 when a file cannot be read.
 
 With -t: 0 when there is nothing to complain about; 2 when a keyword lacks a word that it cannot do without; 4 when the
 only trouble is a missing file or interface; 5 for any other error or warning; 6 when there are scripts without
-`enable_script_security`, or an include has failed that must not.
+`enable_script_security`, or an include has failed that must not. A configuration file that is missing is an error
+(4, or 6 with -e); keepalived says 0.
 """
 
 _DAEMON_FILES = """

@@ -59,7 +59,7 @@ class Advice:
             return "", ""
         if word.lower() != word and word.lower() in block.keywords:
             return "keywords are lower case", f"write {word.lower()}"
-        stripped = word.strip("%:=,;'*-")
+        stripped = word.strip("%:=,;'*-\\")
         if stripped != word and stripped in block.keywords:
             return "", f"write {stripped}"
         for like in (word.replace("-", "_"), word.replace("_", "-")):

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hakeep.config import mistakes
 from hakeep.config.advice import Advice
-from hakeep.config.cures import VALUES
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.hints import good_for, second, surplus
 from hakeep.config.lexer import general_words, template_mark
-from hakeep.config.reader import Line
+from hakeep.config.line import Line
 from hakeep.config.schema import Block, Entries, Keyword, Missing, Repeat, Section
 from hakeep.config.span import Span
 from hakeep.config.tree import Node, Tree
@@ -33,6 +33,7 @@ class _Open:
     lists: dict[str, list[Any]] = field(default_factory=dict)
     places: dict[str, list[Line]] = field(default_factory=dict)
     merged: dict[str, tuple[_Open, Keyword, Line]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     head: Any = None
 
 
@@ -82,16 +83,17 @@ class _Binder:
 
     def _node(self, keyword: Keyword, node: Node, opened: _Open) -> None:
         if keyword.preferred or keyword.obsolete:
-            self._deprecated(keyword, node.line)
+            self.diagnostics.append(mistakes.deprecated(keyword, node.line))
         value = keyword.value
         if isinstance(value, Block):
             self._block(keyword, value, node, opened)
         elif isinstance(value, Entries):
             self._entries(keyword, value, node, opened)
         else:
-            if node.children is not None:
+            lacks = len(node.line.words) - 1 < value.needs
+            if node.children is not None and not lacks:
                 self._error(Code.UNEXPECTED_BRACE, f"{keyword.name} takes no block", node.opened,
-                            note=_synopsis(keyword), verdict=Verdict.BRACES)
+                            note=mistakes.synopsis(keyword), verdict=Verdict.BRACES)
             self._value(keyword, value, node.line, opened)
 
     def _block(self, keyword: Keyword, block: Block, node: Node, opened: _Open) -> None:
@@ -99,23 +101,30 @@ class _Binder:
         names = line.words[1:]
         if block.exact and len(names) != 1:
             much = "exactly one name" if names else "a name"
+            wide = any(name[-1] in _WIDE_BRACES for name in names)
+            quoted = f"quote it: \"{' '.join(names)}\"" if len(names) > 1 else ""
             self._error(Code.BLOCK_NAME, f"{keyword.name} needs {much}", line, note="the block is left out",
-                        fix=f"quote it: \"{' '.join(names)}\"" if len(names) > 1 else "")
+                        fix="write { for the brace of another alphabet" if wide else quoted)
             return
         if block.name and not names:
-            self._missing(keyword, line)
+            self.diagnostics.append(mistakes.missing(keyword, line))
             opened.places.setdefault(keyword.field, [])
             return
         if names and not block.name and node.opened:
-            self._extra_words(keyword, line, names)
+            self.diagnostics.append(mistakes.extra_words(keyword, line, names))
         name = " ".join(names if block.head else names[:1])
-        if block.unique and not self._first_of(keyword, name, line):
+        if block.longest and len(name.encode("utf-8", "surrogateescape")) > block.longest:
+            self._error(Code.TOO_LONG, f"the name of a {keyword.name} has at most {block.longest} characters",
+                        line.span(1), note="the block is left out")
             return
-        self._need_brace(keyword, node)
+        if block.unique and not self._first_of(keyword, block, name, line):
+            return
+        if node.opened is None:
+            self.diagnostics.append(mistakes.no_brace(keyword, node))
         path = f"{opened.path}/{keyword.name}"
         if keyword.repeat is Repeat.LAST:  # given again, such a block goes on with what it held
             inner, _, _ = opened.merged.setdefault(keyword.field, (_Open(block, path), keyword, line))
-            self.children(node.children or (), inner)
+            self.children(node.children or (), inner, node.extra)
             return
         inner = _Open(block, path)
         if block.head:
@@ -123,10 +132,9 @@ class _Binder:
             if inner.head is NOTHING:
                 return
         if block.entries:
-            self._lines(block.entries, node.children or (), keyword, inner.lists.setdefault("entries", []),
-                        inner.places.setdefault("entries", []))
+            self._lines(block.entries, node, keyword, inner, "entries")
         else:
-            self.children(node.children or (), inner)
+            self.children(node.children or (), inner, node.extra)
         section = self.close(inner, keyword.preferred or keyword.name, name, line)
         vars(section)["end"] = node.closed
         if keyword.repeat is Repeat.ADD:
@@ -142,16 +150,20 @@ class _Binder:
             opened.places[key] = [first]
         values = opened.values | {key: tuple(items) for key, items in opened.lists.items()}
         places = {key: tuple(lines) for key, lines in opened.places.items()}
-        return opened.block.build(keyword, name, line, values, places, opened.head)
+        section = opened.block.build(keyword, name, line, values, places, opened.head)
+        if opened.refused:
+            vars(section)["refused"] = frozenset(opened.refused)
+        return section
 
-    def _first_of(self, keyword: Keyword, name: str, line: Line) -> bool:
+    def _first_of(self, keyword: Keyword, block: Block, name: str, line: Line) -> bool:
         key = (keyword.preferred or keyword.name, name)
         first = self._names.setdefault(key, line)
         if first is line:
             return True
         self.diagnostics.append(Diagnostic(
-            Code.DUPLICATE, Severity.ERROR, f"{key[0]} {name} is defined twice", line.span(1),
-            also=(first.span(1), "first defined here"), note="the second one is left out"))
+            Code.DUPLICATE, Severity.WARNING if block.silent else Severity.ERROR,
+            f"{key[0]} {name} is defined twice", line.span(1), also=(first.span(1), "first defined here"),
+            note="the second one is left out", verdict=Verdict.OK if block.silent else Verdict.GENERAL))
         return False
 
     # --------------------------------------------------------------------------------------------------- lists
@@ -159,32 +171,36 @@ class _Binder:
     def _entries(self, keyword: Keyword, entries: Entries, node: Node, opened: _Open) -> None:
         names = node.line.words[1:]
         if names and node.opened:
-            self._extra_words(keyword, node.line, names)
-        self._need_brace(keyword, node)
-        kept = opened.lists.setdefault(keyword.field, [])
-        places = opened.places.setdefault(keyword.field, [])
+            self.diagnostics.append(mistakes.extra_words(keyword, node.line, names))
+        if node.opened is None:
+            self.diagnostics.append(mistakes.no_brace(keyword, node))
+            opened.refused.add(keyword.field)
         if keyword.repeat is Repeat.FIRST and keyword.field in opened.values:
             self._error(Code.REPEATED, f"{keyword.name} is given twice; the first one counts", node.line)
             return
-        self._lines(entries.entry, node.children or (), keyword, kept, places, words=entries.words)
+        self._lines(entries.entry, node, keyword, opened, keyword.field, words=entries.words)
         if keyword.repeat is Repeat.FIRST:
             opened.values[keyword.field] = ()
 
     def _lines(
-        self, entry: Value[Any], nodes: Sequence[Node], keyword: Keyword, kept: list[Any], places: list[Line],
+        self, entry: Value[Any], block: Node, keyword: Keyword, opened: _Open, name: str,
         *, words: bool = False,
     ) -> None:
-        """Entries one a line, or with `words` one a word."""
-        for node in nodes:
+        """Entries of the list `name`, one a line, or with `words` one a word."""
+        kept, places = opened.lists.setdefault(name, []), opened.places.setdefault(name, [])
+        for _, brace in block.extra:
+            self._extra_brace(brace, None)
+        for node in block.children or ():
             line = node.line
             if node.children is not None:
                 self._error(Code.UNEXPECTED_BRACE, f"an entry of {keyword.name} takes no block", node.opened,
                             verdict=Verdict.BRACES)
             if "{" in line.text and (mark := template_mark(line.text)):
                 self._template(mark, None, line, None)
+                opened.refused.add(name)
                 continue
             if line.open_quote >= 0:
-                self._open_quote(line)
+                self.diagnostics.append(mistakes.open_quote(line))
             pieces = [[word] for word in line.words] if words else [line.words] if line.words else []
             for shift, piece in enumerate(pieces):
                 value = NOTHING
@@ -193,7 +209,9 @@ class _Binder:
                 else:
                     self._error(Code.BAD_ENTRY, f"{keyword.name}: this entry needs more words", line,
                                 note=entry.synopsis)
-                if value is not NOTHING:
+                if value is NOTHING:
+                    opened.refused.add(name)
+                else:
                     kept.append(value)
                     places.append(line)
 
@@ -203,14 +221,15 @@ class _Binder:
         if value.shell:
             words = self._shell_words(line)
             if words is None:
+                opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
                 return
         else:
             words = line.words
         lacks = len(words) - 1 < value.needs
         if line.open_quote >= 0 and not value.shell:
-            self._open_quote(line, fatal=lacks and keyword.missing is Missing.FATAL)
+            self.diagnostics.append(mistakes.open_quote(line, fatal=lacks and keyword.missing is Missing.FATAL))
         elif lacks:
-            self._missing(keyword, line)
+            self.diagnostics.append(mistakes.missing(keyword, line))
         if lacks:
             if keyword.repeat is not Repeat.ADD:
                 opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
@@ -225,13 +244,14 @@ class _Binder:
 
     def _parse(self, value: Value[Any], words: Sequence[str], line: Line, shift: int, keyword: Keyword) -> Any:
         def complain(complaint: Complaint) -> None:
-            self._complaint(complaint, line, shift, keyword, value)
+            self._complain(complaint, line, shift, keyword, value)
 
         try:
             return value.parse(words, complain)
         except Invalid as invalid:
-            stops = keyword.vital and invalid.instead is NOTHING
-            self._complaint(invalid.complaint, line, shift, keyword, value, stops=stops)
+            stops = (keyword.vital and invalid.instead is NOTHING) or (
+                invalid.complaint.verdict is Verdict.MISSING_PARAMETER)
+            self._complain(invalid.complaint, line, shift, keyword, value, stops=stops)
             return invalid.instead
 
     def _keep(self, keyword: Keyword, value: Any, line: Line, opened: _Open) -> None:
@@ -265,9 +285,7 @@ class _Binder:
                         verdict=Verdict.QUOTE)
             return None
         if line.open_quote >= 0:
-            self.diagnostics.append(Diagnostic(
-                Code.QUOTE, Severity.WARNING, "an odd number of double quotes, which keepalived refuses", line.span(),
-                verdict=Verdict.QUOTE, fix=r'write \x22 for a double quote inside quotes'))
+            self.diagnostics.append(mistakes.odd_quotes(line))
         return [word.text for word in line.shell_words()]
 
     # ---------------------------------------------------------------------------------------- unknown keywords
@@ -277,7 +295,7 @@ class _Binder:
         line = node.line
         word = line.words[0] if line.words else line.text
         if not line.words and line.open_quote >= 0:
-            self._open_quote(line)
+            self.diagnostics.append(mistakes.open_quote(line))
             return None
         if self._advice is None:
             self._advice = Advice(self.root)
@@ -285,6 +303,8 @@ class _Binder:
         home = self._home_of_previous(line, opened, previous, known=bool(note or fix))
         if home:
             assert previous is not None and previous.closed is not None
+            if home is _LIST:
+                opened.refused.add(opened.block.keywords[previous.line.words[0]].field)
             self.diagnostics.append(Diagnostic(
                 Code.MISPLACED_KEYWORD, Severity.ERROR,
                 f"{word} stands after the end of {previous.line.words[0]}, where it belongs", line.span(0),
@@ -292,7 +312,7 @@ class _Binder:
                 fix="move the closing brace", verdict=Verdict.UNKNOWN_KEYWORD))
             return home
         if line.open_quote >= 0:
-            self._open_quote(line)
+            self.diagnostics.append(mistakes.open_quote(line))
         if word.startswith("$") and line.words[1:] and line.words[1].startswith("="):
             note, fix = "in a definition no blank stands before the =", f"write {word}{' '.join(line.words[1:])}"
         if node.children is not None:
@@ -322,10 +342,7 @@ class _Binder:
             lacks = len(general_words(line.text[: mark[0]])[0]) - 1 < keyword.value.needs
             stops = lacks and keyword.missing is Missing.FATAL
             opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
-        self.diagnostics.append(Diagnostic(
-            Code.UNDEFINED, Severity.ERROR, "this mark of a template was not filled in", line.span_from(*mark),
-            note="the line is left out", fix="have the template's tool write the file",
-            verdict=Verdict.MISSING_PARAMETER if stops else Verdict.BRACES, stops=stops))
+        self.diagnostics.append(mistakes.unfilled(line, mark, stops=stops))
 
     def _extra_brace(self, brace: Line, astray: Block | None) -> Block | None:
         if astray:  # the block was closed too early: this is its own brace
@@ -335,59 +352,11 @@ class _Binder:
 
     # --------------------------------------------------------------------------------------------- diagnostics
 
-    def _complaint(
+    def _complain(
         self, complaint: Complaint, line: Line, shift: int, keyword: Keyword, value: Value[Any], *, stops: bool = False
     ) -> None:
-        if line.reported and not stops and complaint.severity is Severity.ERROR:
-            return
-        span = line.span(complaint.word + shift, shell=value.shell)
-        entry = isinstance(keyword.value, Entries) or value is getattr(keyword.value, "entries", None)
-        synopsis = f"{keyword.name} entry: {value.synopsis}" if entry else _synopsis(keyword)
-        note = "\n".join(filter(None, [complaint.note, synopsis]))
-        message = complaint.message if complaint.message.startswith(keyword.name) else (
-            f"{keyword.name}: {complaint.message}")
-        self.diagnostics.append(Diagnostic(
-            complaint.code, complaint.severity, message, span, note=note,
-            fix=complaint.fix or VALUES.get(" ".join(line.words), ""),
-            verdict=complaint.verdict, stops=stops))
-
-    def _deprecated(self, keyword: Keyword, line: Line) -> None:
-        reported = keyword.warns or bool(keyword.obsolete)
-        message = f"{keyword.name} is the old spelling of {keyword.preferred}"
-        self.diagnostics.append(Diagnostic(
-            Code.DEPRECATED, Severity.WARNING if reported else Severity.NOTE,
-            f"{keyword.name} should not be used any more" if keyword.obsolete else message, line.span(0),
-            fix=keyword.obsolete or f"write {keyword.preferred}",
-            verdict=Verdict.DEPRECATED if reported else Verdict.OK))
-
-    def _missing(self, keyword: Keyword, line: Line) -> None:
-        fatal = keyword.missing is Missing.FATAL
-        self.diagnostics.append(Diagnostic(
-            Code.MISSING_PARAMETER, Severity.ERROR, f"{keyword.name} needs a word after it", line.span(),
-            note=_synopsis(keyword), verdict=Verdict.MISSING_PARAMETER if fatal else Verdict.GENERAL, stops=fatal))
-
-    def _need_brace(self, keyword: Keyword, node: Node) -> None:
-        if node.opened is None:
-            named = isinstance(keyword.value, Block) and keyword.value.name
-            note = "it is taken for an empty one" if node.children is None else "keepalived takes it for an empty one"
-            self.diagnostics.append(Diagnostic(
-                Code.MISSING_BRACE, Severity.ERROR, f"{keyword.name} needs a block in braces", node.line.span(),
-                note=note, fix=f"write {' '.join(node.line.words)} {{ ... }}" if named else
-                f"write {keyword.name} {{ {' '.join(node.line.words[1:]) or '...'} }}",
-                verdict=Verdict.BRACES, stops=not node.children and _vital_when_empty(keyword)))
-
-    def _extra_words(self, keyword: Keyword, line: Line, names: Sequence[str]) -> None:
-        listed = isinstance(keyword.value, Entries)  # of other blocks keepalived says nothing
-        self.diagnostics.append(Diagnostic(
-            Code.EXTRA_WORDS, Severity.ERROR if listed else Severity.WARNING,
-            f"{keyword.name} takes no words before its '{{'", line.span(1), note=f"ignored: {' '.join(names)}",
-            verdict=Verdict.GENERAL if listed else Verdict.OK))
-
-    def _open_quote(self, line: Line, *, fatal: bool = False) -> None:
-        self.diagnostics.append(Diagnostic(
-            Code.QUOTE, Severity.ERROR, "a quote is not terminated; the rest of the line is ignored",
-            line.span_from(line.open_quote), verdict=Verdict.MISSING_PARAMETER if fatal else Verdict.QUOTE,
-            stops=fatal))
+        if stops or not (line.reported and complaint.severity is Severity.ERROR):
+            self.diagnostics.append(mistakes.complained(complaint, line, shift, keyword, value, stops=stops))
 
     def _error(
         self, code: Code, message: str, at: Line | Span | None, *, note: str = "", fix: str = "",
@@ -395,6 +364,10 @@ class _Binder:
     ) -> None:
         span = at.span() if isinstance(at, Line) else at
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, note=note, fix=fix, verdict=verdict))
+
+
+#: Braces of other writing systems, and a bracket that is no brace.
+_WIDE_BRACES = "\uff5b\u2774\ufe5b("
 
 
 class _AnyWord(dict[str, Keyword]):
@@ -415,19 +388,8 @@ def _content(keyword: Keyword) -> Block | None:
     return _LIST if isinstance(keyword.value, Entries) else None
 
 
-def _vital_when_empty(keyword: Keyword) -> bool:
-    """Whether nothing starts when the block is taken for an empty one (or for what follows it)."""
-    if isinstance(keyword.value, Block):
-        return any(child.vital and child.required for child in keyword.value.children)
-    return keyword.vital
-
-
 def _no_later(keyword: Keyword, new: Any, old: Any) -> bool:
     """Whether the usage of the keyword names `new` before `old`, or they are the same."""
     assert isinstance(keyword.value, Value)
     order = keyword.value.complete()
     return order.index(new) <= order.index(old)
-
-
-def _synopsis(keyword: Keyword) -> str:
-    return f"usage: {keyword.synopsis}"

@@ -95,6 +95,8 @@ BEGINNINGS: tuple[tuple[str, Cure], ...] = (
     ("%", Cure("% has no meaning here", "write # for a comment")),
     ("[", Cure("configurations of this kind have no [sections]", "write global_defs { ... } and the like")),
     ("<", Cure("this looks like a placeholder that was not filled in")),
+    ("\\", Cure("a backslash at the end of a line, be it in a comment, goes on to the next line in definitions only",
+                "take the backslash out")),
 )
 
 #: Said of a word that stands where it is meant for another block.

@@ -155,6 +155,22 @@ class Definitions:
                 braces = match.group(1) is not None and text.text.count('"', 0, match.start()) % 2 == 0
                 yield match.group(), text.span(match.start(), match.end()), braces
 
+    def plain(self, name: str) -> str | None:
+        """The text of a definition of one line that uses no others; None: the name has none such."""
+        found = self._plain.get(name)
+        return found[0] if found else None
+
+    def taken_apart(self, text: str) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+        """The names that `text` uses, defined or not, and where each use stands."""
+        template = self._templates.get(text) or self._take_apart(text)
+        return template.names, template.spots
+
+    def at_head(self, text: str) -> tuple[str, int, tuple[Text, ...]]:
+        """The name that `text` begins with a use of, where the use ends, and the lines that the name was given."""
+        match = _USE.match(text)
+        name = (match.group(1) or match.group(3)) if match else ""
+        return name, match.end() if match else 0, self._lines.get(name, ())
+
     def stuck(self, text: Text) -> Iterator[tuple[str, Span]]:
         """Names in `text` that are defined but not replaced, because of what follows them."""
         for match in _NAME.finditer(text.text):

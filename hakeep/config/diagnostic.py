@@ -185,6 +185,7 @@ class Code(StrEnum):
     HA_SUSPEND = "HK510"
     GROUP_FAMILIES = "HK511"
     PERSISTENCE = "HK512"
+    GROUP_SIZE = "HK513"
     # real servers and their checks
     SERVER_TWICE = "HK520"
     DIRECT_PORT = "HK521"
@@ -199,6 +200,8 @@ class Code(StrEnum):
     UNCHECKED = "HK531"
     CHECK_TIMEOUT = "HK532"
     CHECK_PORT = "HK533"
+    CHECK_WITHOUT_PORT = "HK534"
+    CHECK_OURS = "HK535"
     # between the files of several hosts: rules and their pages are in hakeep.vrrp.pair.rules (owner: the founder)
     PAIR_ALONE = "HK601"
     PAIR_VERSION = "HK602"

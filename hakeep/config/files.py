@@ -26,9 +26,10 @@ from hakeep.config.definitions import Surroundings
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.forms import is_yaml
 from hakeep.config.host import Host
+from hakeep.config.includes import CHECKS, FILES_LIMIT, Failure, Opened
 from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.loaded import Loaded, assemble, conclude
-from hakeep.config.reader import CHECKS, FILES_LIMIT, LINE_LIMIT, LINES_LIMIT, Failure, Opened, Reader
+from hakeep.config.reader import LINE_LIMIT, LINES_LIMIT, Reader
 from hakeep.config.settled import Script
 
 __all__ = ["DEFAULT_PATHS", "Host", "Loaded", "load", "this_host"]

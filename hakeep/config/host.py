@@ -9,6 +9,9 @@ from ipaddress import IPv4Interface, IPv6Interface
 
 from hakeep.config.settled import Script
 
+#: What the name of an interface may have (IFNAMSIZ of linux/if.h, less the zero at its end), in bytes.
+LONGEST = 15
+
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+(/\d+)?")
 #: What names of interfaces could hold as far as the kernel is concerned, but do not.
 _PLACEHOLDER = re.compile(r"[<>{}\[\]()$*?|;&'\"`\\/,]")
@@ -44,6 +47,8 @@ class Host:
         """Why the name of an interface is none, as far as the name alone can tell; "" if it may be one."""
         if name.partition("@")[0] and name.partition("@")[2].startswith("if"):
             return f"ip(8) shows the other end of a veth after the @; the name is {name.partition('@')[0]}"
+        if len(name.encode("utf-8", "surrogateescape")) > LONGEST:
+            return f"names of interfaces have at most {LONGEST} bytes"
         if _ADDRESS.fullmatch(name):
             return "this is an address"
         return "this looks like a placeholder" if _PLACEHOLDER.search(name) else ""

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 BLANKS = " \t\n\r\v\f"
 
+#: Of a line: it ends in a backslash that protects nothing.
+BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+
 _GENERAL = re.compile(r'"([^"]*)"|"(.*)|([^ \t\n\r\v\f"]+)', re.DOTALL)
 _NOTABLE = re.compile(r'\\.|["#!]', re.DOTALL)
 _ENDS_WELL = re.compile(r"(?:\\.|[^\\])*", re.DOTALL)

@@ -6,9 +6,14 @@ when somebody asks: binding asks for the words once, and for places only where s
 
 from __future__ import annotations
 
+import re
+
 from hakeep.config.lexer import Unterminated, Word, general_words, shell_words
 from hakeep.config.span import Span
 from hakeep.config.text import Place, Text
+
+#: What is in no line that is nothing but words. The keywords are those that change how the rest is read.
+SPECIAL = re.compile(r"[#!\"\\@$~{}\x00\x1c-\x1f]|[^\x00-\x7f]|\Ain(?:clude|stance)|\Arandom_seed")
 
 
 class Line:
@@ -60,6 +65,13 @@ class Line:
     def span_from(self, position: int, end: int | None = None) -> Span:
         """From a position in the text to another, or to its end."""
         return self._piece.span(position, end)
+
+    def part(self, start: int, end: int) -> Line:
+        """What stands from a position in the text to another, as a line of its own."""
+        piece = self._piece.cut(start, end)
+        line = Line(piece.text, piece.place, piece.shift)
+        line.order = self.order
+        return line
 
     @property
     def _piece(self) -> Text:

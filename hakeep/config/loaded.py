@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from hakeep.config.advice import walk
 from hakeep.config.bind import bind
 from hakeep.config.diagnostic import Diagnostic, Verdict, exit_status
+from hakeep.config.echoes import once
 from hakeep.config.host import Host
 from hakeep.config.keywords.static import ROOT, Config
-from hakeep.config.reader import Line, Reader
+from hakeep.config.line import Line
+from hakeep.config.literally import MOST, blamed, literal_tree, misleading
+from hakeep.config.reader import Reader
 from hakeep.config.rules import check
 from hakeep.config.rules.unsupported import unsupported
 from hakeep.config.schema import Block, Entries
@@ -56,20 +59,37 @@ class Loaded:
 
 def assemble(lines: Iterable[Line], reader: Reader, host: Host) -> Loaded:
     """What `lines` come to. `reader` is who reads them."""
-    return conclude(build(lines, _is_root_block, _needs_block, _place), reader.diagnostics, reader.sources, host)
+    lines = list(lines)
+    tree = [build(lines, _is_root_block, _needs_block, _place)]
+    few = lines if len(lines) <= MOST else []
+    del lines  # what is large is handed on, not kept here
+    return conclude(tree.pop(), reader.diagnostics, reader.sources, host, few)
 
 
-def conclude(tree: Tree, read: Iterable[Diagnostic], sources: Mapping[str, str], host: Host) -> Loaded:
-    """The tree bound, settled and checked. `read` is what reading found; diagnostics come in the order of the text."""
+def conclude(
+    tree: Tree, read: Iterable[Diagnostic], sources: Mapping[str, str], host: Host, lines: Sequence[Line] = (),
+) -> Loaded:
+    """The tree bound, settled and checked. `read` is what reading found; diagnostics come in the order of the text.
+    `lines` are what the tree was made of, if it was made of lines and they are not too many to be read twice."""
     root, bound = bind(tree, ROOT)
     assert isinstance(root, Config)
     structure = tree.diagnostics
     del tree  # of a large configuration it holds more than all that is made of it
     settings, settled = settle(root, host)
-    diagnostics = gathered([*read, *structure, *bound, *settled, *check(root, settings, host)])
+    diagnostics = once(gathered([*read, *structure, *bound, *settled, *check(root, settings, host)]))
+    if lines and misleading(diagnostics) and not any(d.stops for d in diagnostics):
+        diagnostics = _as_keepalived(lines, diagnostics, host)
     order = {name: number for number, name in enumerate(sources)}
     diagnostics.sort(key=lambda d: (order.get(d.span.file, 0), d.span.line) if d.span else (len(order), 0))
     return Loaded(root, settings, tuple(diagnostics), sources)
+
+
+def _as_keepalived(lines: Sequence[Line], diagnostics: list[Diagnostic], host: Host) -> list[Diagnostic]:
+    """The diagnostics; one of them stops if keepalived, which takes the lines in another way, does."""
+    root, bound = bind(literal_tree(lines, ROOT), ROOT)
+    assert isinstance(root, Config)
+    stop = next((d for d in (*bound, *settle(root, host)[1]) if d.stops), None)
+    return blamed(diagnostics, stop) if stop else diagnostics
 
 
 #: Of what a line says again and again because a sequence repeats it, so many are kept.

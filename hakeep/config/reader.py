@@ -11,19 +11,19 @@ The reader opens no files itself: `open_file` does, so reading is a pure functio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence as Listed
 from typing import NoReturn
 
 from hakeep.config.definitions import ASSIGNMENT, Definitions, Pending, Refused, Surroundings
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
-from hakeep.config.lexer import BLANKS, braces, without_comment
-from hakeep.config.line import Line
-from hakeep.config.sequences import Row, read_sequence
+from hakeep.config.extent import extent
+from hakeep.config.includes import CHECKS, FILES_LIMIT, OpenFile, checks_after, read_include
+from hakeep.config.lexer import BACKSLASH, BLANKS, braces, without_comment
+from hakeep.config.line import SPECIAL, Line
+from hakeep.config.repetition import Part, parts
+from hakeep.config.sequences import Row, Sequence, read_sequence
 from hakeep.config.span import Span, Via
 from hakeep.config.text import Place, Text
-
-__all__ = ["CHECKS", "Failure", "Line", "OpenFile", "Opened", "Reader", "checks_after"]
 
 #: A physical line must be shorter than this, in bytes, or keepalived drops it.
 LINE_LIMIT = 1024
@@ -33,43 +33,13 @@ LINES_LIMIT = 5_000_000
 LETTERS_LIMIT = 128 << 20
 #: After so many lines that grow without bound no more are read.
 BOMBS_LIMIT = 100
-#: No pattern may mean more files than this, nor may a configuration read more, or look for them more often.
-FILES_LIMIT = 10_000
 #: How deep includes may nest, and lines that come out of lines (sequences, definitions of several lines).
 DEPTH_LIMIT = 30
 NESTING_LIMIT = 100
 
-_SPECIAL = re.compile(r"[#!\"\\@$~{}\x00\x1c-\x1f]|[^\x00-\x7f]|\Ain(?:clude|stance)|\Arandom_seed")
 _BRACES = ("{", "}")
 _CONDITION = re.compile(r"@(\^?)([^ \t]*)[ \t]*")
 _BLANK_BEFORE_SIGN = re.compile(r"\$\w+[ \t]+=")
-_INCLUDE = re.compile(r"include([rmwba]?)[ \t]+(.+)", re.DOTALL)
-
-CHECKS = frozenset({"read", "match", "wildcard_match", "brace_match"})
-_SUFFIXES = {
-    "": frozenset[str](), "r": frozenset({"read"}), "m": frozenset({"match"}), "w": frozenset({"wildcard_match"}),
-    "b": frozenset({"brace_match"}), "a": CHECKS,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Something an include could not do: `kind` is one of CHECKS, `what` says it to a person."""
-
-    kind: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a pattern led to: files as (name, folder, text), in order, and failures."""
-
-    files: tuple[tuple[str, str, str], ...] = ()
-    failures: tuple[Failure, ...] = ()
-
-
-#: (pattern, folder of the including file) -> what was found.
-OpenFile = Callable[[str, str], Opened]
 
 
 class _Enough(Exception):
@@ -135,7 +105,7 @@ class Reader:
 
     def _simple(self, line: str, place: Place, shift: int) -> bool:
         """Take a line that is nothing but words, a brace, or words and the { that opens their block: most are."""
-        found = _SPECIAL.search(line)
+        found = SPECIAL.search(line)
         if found is None:
             self._lines.append(Line(line, place, shift, plain=True))
         elif line in _BRACES:
@@ -181,8 +151,8 @@ class Reader:
             self._error(Code.NUL_BYTE, "line with a NUL byte is dropped", text.span())
             return
         kept = without_comment(text.text)
-        if text.text.endswith("\\") and (self._unfinished or kept.startswith("$")) and not kept.endswith("\\"):
-            kept += "\\"  # a comment does not end a definition of several lines
+        if len(kept) < len(text.text) and BACKSLASH.search(text.text):
+            kept += "\\"  # a comment does not end a definition of several lines, nor hide the backslash elsewhere
         text = text._replace(text=kept)
         if self._unfinished is not None:
             self._continue_definition(text)
@@ -202,11 +172,13 @@ class Reader:
             text = kept
         if text.text[0] == "$" and self._begin_definition(text):
             return
+        if not self._nesting and text.text[0] in "~$":
+            self._foresee(text)
         try:
             if text.text[0] == "~":
                 sequence = read_sequence(text, self._definitions, active)
                 if sequence:
-                    self._repeat(sequence.variables, sequence.rows, sequence.rest, active)
+                    self._repeat(sequence, active)
                     return
             if not expanded and "$" in text.text:
                 self._expand(text, active)
@@ -225,10 +197,17 @@ class Reader:
             text = text.cut(match.end())
         return text if text.text else None
 
-    def _repeat(self, names: Row, rows: Iterable[Row], rest: Text, active: frozenset[str]) -> None:
-        balance = sum(1 if rest.text[brace] == "{" else -1 for brace in braces(rest.text))
-        for number, row in enumerate(rows):
-            if number and balance > 0:  # the further blocks would only stand in the first one
+    def _foresee(self, text: Text) -> None:
+        """End at once where it can be known that too much will come of a line."""
+        derived, lines = extent(text.text, self._definitions, NESTING_LIMIT)
+        if self._derived + derived > 2 * LINES_LIMIT or len(self._lines) + lines > LINES_LIMIT:
+            self._too_much(text.place)
+
+    def _repeat(self, sequence: Sequence, active: frozenset[str]) -> None:
+        names, rest, opens = sequence.variables, sequence.rest, sequence.opens
+        known = parts(sequence, active, self._definitions) if self._nesting < NESTING_LIMIT - 1 else []
+        for number, row in enumerate(sequence.rows):
+            if number and opens:  # the further blocks would only stand in the first one
                 self.diagnostics.append(Diagnostic(
                     Code.SEQUENCE, Severity.ERROR, "a sequence repeats one line, and this line leaves a block open",
                     rest.span(), note="it is taken once", fix="define $BLOCK as the whole block, its lines ending in "
@@ -236,8 +215,22 @@ class Reader:
                 return
             for name, value in zip(names, row, strict=True):
                 self._definitions.define(name, (Text(value, rest.place),))
-            self._derive(rest.place)
-            self._inner(rest, active)
+            self._derive(rest.place, 1 + len(known))
+            if known:
+                self._again(known, row)
+            else:
+                self._inner(rest, active)
+
+    def _again(self, known: Listed[Part], row: Row) -> None:
+        """The lines that one number of a sequence gives."""
+        for text, active, straight in known:
+            if straight:
+                line = straight.line(row)
+                self._letters += len(line.text)
+                self._lines.append(line)
+            else:
+                self._inner(text, active)
+        self._measure("", known[0].text.place)
 
     def _inner(self, text: Text, active: frozenset[str]) -> None:
         """A line that came out of another."""
@@ -251,7 +244,7 @@ class Reader:
 
     def _expand(self, text: Text, active: frozenset[str]) -> None:
         definitions = self._definitions
-        further: Sequence[Pending] | None = None
+        further: Listed[Pending] | None = None
         if text.text[0] == "$":
             further = definitions.unrolled(text, active)
             if further is None and (leading := definitions.leading_sequence(text, active)):
@@ -345,8 +338,7 @@ class Reader:
         start = 0
         for end in (*braces(text.text), len(text.text)):
             piece = text.cut(start, end)
-            if _INCLUDE.match(text.text, head := piece.shift - text.shift):
-                self._include(text.cut(head))
+            if piece.text.startswith("include") and self._include(text.cut(piece.shift - text.shift)):
                 break
             if piece.text:
                 self._words(piece)
@@ -362,7 +354,7 @@ class Reader:
         if text.text.startswith(("instance", "random_seed", "include_check")):
             self._overhear(line.words)
 
-    def _overhear(self, words: Sequence[str]) -> None:
+    def _overhear(self, words: Listed[str]) -> None:
         """Keywords that change how the rest is read."""
         keyword, *values = words or [""]
         if keyword == "instance" and values and self._depth == 0 and not self._definitions.instance:
@@ -372,33 +364,26 @@ class Reader:
         elif keyword == "include_check":
             self._checks = checks_after(self._checks, values) | (CHECKS if self._all_checks else frozenset())
 
-    def _include(self, text: Text) -> None:
-        """A piece of a line that begins with an include, and what stands behind it."""
-        match = _INCLUDE.match(text.text)
-        assert match
-        end = _pattern_end(text.text, match.start(2))
-        pattern = text.cut(match.start(2), end)
-        enabled = self._checks | _SUFFIXES[match.group(1)]
+    def _include(self, text: Text) -> bool:
+        """Take a piece of a line that begins with an include, and what stands behind that; false if it does not."""
+        include = read_include(text)
+        if include is None:
+            return False
+        pattern = include.pattern
         opened = self._open_file(pattern.text, self._definitions.folder)
         self._opened += max(1, len(opened.files))
         if self._opened > FILES_LIMIT:
             self._too_much(pattern.place, f"the configuration includes more than {FILES_LIMIT} files")
-        for what in dict.fromkeys(failure.what for failure in opened.failures):
-            counts = any(failure.kind in enabled for failure in opened.failures if failure.what == what)
-            self.diagnostics.append(Diagnostic(
-                Code.INCLUDE_FAILED, Severity.ERROR if counts else Severity.WARNING, what, pattern.span(),
-                note="" if counts else "a plain include that fails is not an error; includea makes it one",
-                verdict=Verdict.INCLUDE if counts else Verdict.OK, stops=counts,
-            ))
+        self.diagnostics += include.complaints(opened, self._checks)
         span = text.span()
         for name, folder, content in opened.files:
             if name in self._files or len(self._files) > DEPTH_LIMIT:
                 self._error(Code.INCLUDE_CYCLE, f"{name} includes itself", pattern.span())
                 continue
             self._file(name, folder, content, (Via("included from", span.file, span.line), *span.via))
-        rest = text.cut(end)
-        if rest.text:
-            self._cut(rest)
+        if include.rest.text:
+            self._cut(include.rest)
+        return True
 
     # ------------------------------------------------------------------------------------------------- diagnostics
 
@@ -416,30 +401,3 @@ class Reader:
 
     def _error(self, code: Code, message: str, span: Span, note: str = "") -> None:
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, note=note))
-
-
-def checks_after(checks: frozenset[str], words: Sequence[str]) -> frozenset[str]:
-    """What include_check with these words leaves enabled. No words: all. Unknown words change nothing."""
-    if not words:
-        return CHECKS
-    for number, word in enumerate(words):
-        sign, name = (word[0], word[1:]) if word[:1] in ("+", "-") else ("", word)
-        if name not in CHECKS:
-            continue
-        if sign == "-":
-            checks -= {name}
-        elif sign == "+":
-            checks |= {name}
-        elif number == 0:
-            checks = frozenset({"read", name})
-    return checks
-
-
-def _pattern_end(text: str, start: int) -> int:
-    """The pattern of an include is the rest of the line, braces and all, up to a } that no { in it opened."""
-    depth = 0
-    for position in range(start, len(text)):
-        depth += (text[position] == "{") - (text[position] == "}")
-        if depth < 0:
-            return position
-    return len(text)

@@ -14,7 +14,7 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from hakeep.config.reader import Line
+from hakeep.config.line import Line
 from hakeep.config.span import Span
 from hakeep.config.values.value import Value
 
@@ -158,8 +158,13 @@ def keyword(
     return _Given([(spelled, value, doc), *also], facts, () if adds else None)
 
 
+#: What a section knows of itself besides what was written.
+_UNWRITTEN = ("at", "end", "places", "refused")
+
+
 class Section:
     """A bound block. `at` is its first line, `places` the lines of its keywords (of list entries, entry by entry).
+    `refused` are the lists of which an entry was reported and left out: they are shorter than they were written.
 
     A subclass declares keywords as fields. It is what a frozen dataclass would be, but it makes no code (a hundred
     fields would cost some ten milliseconds at every start) and stores only what was written: the rest is the class's
@@ -170,6 +175,7 @@ class Section:
     at: Line | None = None
     end: Line | None = None
     places: Mapping[str, tuple[Line, ...]] = MappingProxyType({})
+    refused: frozenset[str] = frozenset()
     __children__: ClassVar[tuple[Keyword, ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -193,7 +199,7 @@ class Section:
         raise AttributeError(f"{type(self).__name__} cannot be changed")
 
     def _what(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("at", "end", "places")}
+        return {name: value for name, value in self.__dict__.items() if name not in _UNWRITTEN}
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, Section) and self._what() == other._what()
@@ -254,22 +260,24 @@ class Plain(Section):
 class Block:
     """A kind of block: its keywords, and what it binds to.
 
-    `name` is the synopsis of the words after the keyword ("" = none are allowed), `exact` says that it is exactly one.
-    With `unique` a second block of the same name is an error and left out. `head` reads the words after the keyword; a
-    block whose head is bad is left out. A block with `entries` holds lines of those instead of keywords. `shown` are
-    the keywords of its example; those that are required are there in any case.
+    `name` is the synopsis of the words after the keyword ("" = none are allowed), `exact` says that it is exactly one,
+    `longest` how many characters it may have. With `unique` a second block of the same name is left out: an error, but
+    where keepalived says nothing (`silent`). `head` reads the words after the keyword; a block whose head is bad is
+    left out. A block with `entries` holds lines of those instead of keywords. `shown` are the keywords of its example;
+    those that are required are there in any case.
     """
 
     __slots__ = (
-        "_build", "_shown", "children", "doc", "entries", "exact", "fields", "head", "keywords", "name", "unique")
+        "_build", "_shown", "children", "doc", "entries", "exact", "fields", "head", "keywords", "longest", "name",
+        "silent", "unique")
 
     def __init__(
-        self, doc: str, children: Iterable[Keyword], *, name: str = "", exact: bool = False, unique: bool = False,
-        head: Value[Any] | None = None, entries: Value[Any] | None = None, build: Callable[..., Section] | None = None,
-        shown: tuple[str, ...] = (),
+        self, doc: str, children: Iterable[Keyword], *, name: str = "", exact: bool = False, longest: int = 0,
+        unique: bool = False, silent: bool = False, head: Value[Any] | None = None, entries: Value[Any] | None = None,
+        build: Callable[..., Section] | None = None, shown: tuple[str, ...] = (),
     ) -> None:
-        self.doc, self.name, self.exact, self.unique = doc, name, exact, unique
-        self.head, self.entries = head, entries
+        self.doc, self.name, self.exact, self.unique, self.silent = doc, name, exact, unique, silent
+        self.head, self.entries, self.longest = head, entries, longest
         self._build, self._shown = build, shown
         self.children: tuple[Keyword, ...] = tuple(children)
         self.keywords: dict[str, Keyword] = {}

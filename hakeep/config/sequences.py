@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hakeep.config.definitions import SEQUENCES, Definitions, Refused
+from hakeep.config.lexer import braces
 from hakeep.config.span import Span
 from hakeep.config.text import Text
 
@@ -24,11 +25,20 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """One sequence at the head of a line: variables, their values by repetition, and the rest of the line."""
+    """One sequence at the head of a line: its variables, their values by repetition, how many there are, whether the
+    values are numbers, and the rest of the line."""
 
     variables: tuple[str, ...]
     rows: Iterable[Row]
+    count: int
+    numeric: bool
     rest: Text
+
+    @property
+    def opens(self) -> bool:
+        """Whether the rest of the line leaves a block open."""
+        text = self.rest.text
+        return "{" in text and sum(1 if text[brace] == "{" else -1 for brace in braces(text)) > 0
 
 
 def read_sequence(text: Text, definitions: Definitions, active: frozenset[str]) -> Sequence | None:
@@ -44,11 +54,11 @@ def read_sequence(text: Text, definitions: Definitions, active: frozenset[str]) 
     arguments, _, _ = definitions.expand(Text(match.group(2), text.place, text.shift + match.start(2)), active)
     span = text.span(0, match.end(2) + 1)
     read = _read_lists if kind == "LST" else _read_numbers
-    variables, rows = read(arguments.text, span, kind)
-    return Sequence(variables, rows, text.cut(match.end()))
+    variables, rows, count = read(arguments.text, span, kind)
+    return Sequence(variables, rows, count, kind != "LST", text.cut(match.end()))
 
 
-def _read_numbers(arguments: str, span: Span, kind: str) -> tuple[Row, Iterable[Row]]:
+def _read_numbers(arguments: str, span: Span, kind: str) -> tuple[Row, Iterable[Row], int]:
     variable, *words = (word.strip() for word in arguments.split(","))
     if not _is_name(variable) or not 1 <= len(words) <= 3:
         raise Refused("sequence", f"~{kind} needs a variable and one to three numbers", span, _SYNOPSIS)
@@ -62,7 +72,8 @@ def _read_numbers(arguments: str, span: Span, kind: str) -> tuple[Row, Iterable[
     if step == 0 or (end - start) * step < 0:
         raise Refused("sequence", f"step {step} never leads from {start} to {end}", span, _SYNOPSIS)
     values = range(start, end + (1 if step > 0 else -1), step)
-    return (variable,), ((f"{v:x}" if kind == "SEQx" else str(v),) for v in values)
+    rows = ((f"{v:x}" if kind == "SEQx" else str(v),) for v in values)
+    return (variable,), rows, (end - start) // step + 1
 
 
 def _number(word: str) -> int:
@@ -75,7 +86,7 @@ def _number(word: str) -> int:
     return sign * int(digits, base)
 
 
-def _read_lists(arguments: str, span: Span, _kind: str) -> tuple[Row, Iterable[Row]]:
+def _read_lists(arguments: str, span: Span, _kind: str) -> tuple[Row, Iterable[Row], int]:
     groups = [group.strip() for group in _COMMA.split(arguments)]
     if not all(_GROUP.fullmatch(group) for group in groups) or len(groups) < 2:
         raise Refused("sequence", "~LST needs variables and values, with commas between them", span, _SYNOPSIS)
@@ -88,7 +99,7 @@ def _read_lists(arguments: str, span: Span, _kind: str) -> tuple[Row, Iterable[R
             raise Refused("sequence", f"~LST has {len(row)} values for {len(names)} variables", span, _SYNOPSIS)
         if any(" " in value or "\t" in value for value in row):
             raise Refused("sequence", "a value of ~LST cannot hold a blank", span, _SYNOPSIS)
-    return tuple(names), [tuple(row + [""] * (len(names) - len(row))) for row in rows]
+    return tuple(names), [tuple(row + [""] * (len(names) - len(row))) for row in rows], len(rows)
 
 
 def _is_name(word: str) -> bool:

@@ -9,8 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 
+from hakeep.config.settled_globals import Fifo, GarpLimit, Global, Process, Script
 from hakeep.objects.rtnl import Address, IPAddress
+
+if TYPE_CHECKING:  # a router without virtual servers need not wait for it
+    from hakeep.config.settled_lvs import Director
+
+__all__ = [
+    "MULTICAST4", "MULTICAST6", "Fifo", "Garp", "GarpLimit", "Global", "HmacAuth", "IpvlanUse", "Notify",
+    "Peer", "Process", "Script", "Settings", "VirtualAddress", "Vmac", "VrrpInstance",
+]
 
 MULTICAST4 = IPv4Address("224.0.0.18")
 MULTICAST6 = IPv6Address("ff02::12")
@@ -72,15 +82,6 @@ class HmacAuth:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """A command to run: argument vector, and the account (None = the daemon's script user)."""
-
-    argv: tuple[str, ...]
-    user: str | None = None
-    group: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Notify:
     """The scripts of an instance, by the moment at which they run."""
 
@@ -107,15 +108,6 @@ class Garp:
     lower_prio_repeat: int = 5
     extra_if: float = 0.0
     extra_if_all: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GarpLimit:
-    """The smallest gap between announcements on a set of interfaces that share it (garp_group, vrrp_garp_interval)."""
-
-    interfaces: tuple[str, ...]  # empty = every interface, each for itself
-    garp_interval: float = 0.0
-    gna_interval: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,77 +180,10 @@ class VrrpInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class Fifo:
-    """A named pipe that receives events, and the script that reads it."""
-
-    path: str
-    user: str | None = None
-    group: str | None = None
-    script: Script | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """How a worker process is scheduled. 0 / None / () = leave as it is."""
-
-    name: str = ""
-    priority: int = 0
-    rt_priority: int = 0
-    no_swap: bool = False
-    cpu_affinity: tuple[int, ...] = ()
-    rlimit_rttime: int = 10000
-
-
-@dataclass(frozen=True, slots=True)
-class Global:
-    """global_defs and the root level, as far as they concern the supervisor and the vrrp worker."""
-
-    router_id: str = ""
-    instance: str = ""
-    net_namespace: str = ""
-    use_pid_dir: bool = False
-    process_name: str = ""  # of the supervisor; "" = hakeepd
-    child_wait_time: float = 5.0
-    umask: int = 0o177
-    vrrp_process: Process = field(default_factory=Process)
-    startup_script: Script | None = None
-    startup_script_timeout: float = 10.0
-    shutdown_script: Script | None = None
-    shutdown_script_timeout: float = 10.0
-    script_user: str | None = None
-    script_group: str | None = None
-    enable_script_security: bool = False
-    set_supplementary_groups: bool = False
-    notify_fifo: Fifo | None = None
-    vrrp_notify_fifo: Fifo | None = None
-    fifo_write_vrrp_states_on_reload: bool = False
-    vrrp_startup_delay: float = 0.0
-    vrrp_delay_after_boot: float = 0.0
-    log_unknown_vrids: bool = False
-    dynamic_interfaces: bool = False
-    garp_limits: tuple[GarpLimit, ...] = ()
-    nftables_table: str = ""  # "" = hakeep
-    nftables_priority: int = -1
-    nftables_counters: bool = False
-    vrrp_rx_bufs_policy: str = ""
-    vrrp_rx_bufs_multiplier: int = 3
-    netlink_monitor_rcv_bufs: int = 0
-    data_use_instance: bool = False
-    json_version: int = 1
-    state_dump_file: str = ""
-    stats_dump_file: str = ""
-    json_dump_file: str = ""
-    reload_file: str | None = None  # None = off, "" = the default path
-    reload_time_file: str = ""
-    reload_repeat: bool = False
-    config_save_dir: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole configuration, settled."""
 
     globals: Global = field(default_factory=Global)
     vrrp: tuple[VrrpInstance, ...] = ()
-    uses_lvs: bool = False
+    lvs: Director | None = None  # None = there are no virtual servers
     uses_bfd: bool = False

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hakeep.config.settled import Global, Script
+from hakeep.config.settled_globals import Fifo, Global, Process, Script
 from hakeep.objects.ipvs import PLAIN, Forward, Service, SyncDaemon, Timeouts, Tunnel
 from hakeep.objects.rtnl import IPAddress
 
@@ -125,11 +125,12 @@ class DnsProbe:
 @dataclass(frozen=True, slots=True)
 class UdpProbe:
     """UDP_CHECK: not refused. `payload` None is keepalived's text. `reply` None asks for no answer; else one must come
-    and match it byte by byte, where None stands for any byte."""
+    and match it byte by byte, where None stands for any byte. `masks`: the bits of each byte that count; () = all."""
 
     peer: Peer
     payload: bytes | None = None
     reply: tuple[int | None, ...] | None = None
+    masks: tuple[int, ...] = ()
     reply_min: int = 0
     reply_max: int = 255
 
@@ -169,11 +170,13 @@ class GrpcProbe:
 
 @dataclass(frozen=True, slots=True)
 class FileProbe:
-    """FILE_CHECK: nothing is asked; the number in a file counts. `weight` times it is added to the real server's."""
+    """FILE_CHECK: nothing is asked; the number in a file counts. `weight` times it is added to the real server's. With
+    weight 0 any number but 0 means down, with `reverse` 0 does."""
 
     path: str
     weight: int = 1
     name: str = ""
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
-    """One back end of one virtual server. `port` is final, also for direct routing; 0 in services without a port."""
+    """One back end of one virtual server. `port` is final, also for direct routing; 0 in services without a port, and
+    in groups, where it means that of the client's packet."""
 
     ip: IPAddress
     port: int
@@ -251,10 +255,12 @@ class SorryServer:
 
 @dataclass(frozen=True, slots=True)
 class VirtualServer:
-    """One virtual_server block. `name` is how it was written: ``10.0.0.1 80``, ``fwmark 5``, ``group shop``.
+    """One virtual_server block. `name` is how it was written: ``10.0.0.1 80``, ``fwmark 5``, ``group shop``, with the
+    protocol after it where that is not TCP: ``10.0.0.1 53 UDP``. No two have the same.
 
-    `label` is what logs and FIFOs call it: ``[10.0.0.1]:tcp:80``, ``FWM 5``, ``[group shop]:tcp``. `panic_threshold` is
-    a percentage: when fewer of the real servers are up, all are kept; 0 = never.
+    `label` is what logs and FIFOs call it, as keepalived's do: ``[10.0.0.1]:tcp:80``, ``FWM 5``, ``[shop]:0`` for the
+    first one of group shop. `panic_threshold` is a percentage: when fewer of the real servers are up, all are kept;
+    0 = never.
     """
 
     name: str
@@ -303,6 +309,8 @@ class Director:
     flush: bool = False
     flush_on_stop: str = ""
     backend: str = "auto"
+    process: Process = field(default_factory=Process)
+    lvs_notify_fifo: Fifo | None = None
     rs_init_notifies: bool = False
     log_all_failures: bool = False
     checks_max: int = 500

@@ -23,13 +23,15 @@ from hakeep.config.span import Span
 class Node:
     """A line and, if braces followed it, the nodes between them (None: no braces).
 
-    Children without `opened` belong to a block whose `{` is missing.
+    Children without `opened` belong to a block whose `{` is missing. `extra` are closing braces among the children that
+    close nothing, each with the number of children before it.
     """
 
     line: Line
     children: list[Node] | None = None
     opened: Line | None = None
     closed: Line | None = None
+    extra: tuple[tuple[int, Line], ...] = ()
 
 
 @dataclass(slots=True)
@@ -40,6 +42,9 @@ class Tree:
     extra: list[tuple[int, Line]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
+
+#: No block that means anything stands deeper, so nothing is guessed there: with thousands open it would take long.
+DEEPEST = 16
 
 #: Says of a line's words whether they begin a block.
 Judge = Callable[[list[str]], bool]
@@ -172,7 +177,7 @@ class _ByPlace(_Builder):
         self._place = place
 
     def words(self, line: Line) -> None:
-        if self._stack and None not in self._stack:
+        if 0 < len(self._stack) <= DEEPEST and None not in self._stack:
             depth = self._place(line.words, [_first_word(node) for node in self._stack if node])
             while len(self._stack) > depth:
                 self._leave_open(line)
@@ -198,7 +203,7 @@ class _ByIndent(_ByPlace):
             self._leave_open(brace)
         top = self._stack[-1] if self._stack else None
         if top and column > top.line.span().column and _own(brace, top.line):
-            self._error(Code.EXTRA_BRACE, "'}' closes nothing", brace)
+            top.extra += (len(self._current), brace),
             self._repaired += 1
             self._last = None
         else:

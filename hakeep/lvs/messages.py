@@ -9,13 +9,15 @@ and in every start, so that what is known of a check can be handed to a successo
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hakeep.config.settled import Script
-from hakeep.config.settled_lvs import Check, Director
-from hakeep.objects.ipvs import DestinationKey, ServiceKey
+from hakeep.config.settled_globals import Script
 from hakeep.objects.rtnl import IPAddress
 from hakeep.vrrp.messages import Log
+
+if TYPE_CHECKING:  # the supervisor knows these words as well, and has no use for what they carry
+    from hakeep.config.settled_lvs import Check, Director
+    from hakeep.objects.ipvs import DestinationKey, ServiceKey
 
 CheckKey = str
 
@@ -157,8 +159,15 @@ class Tell(NamedTuple):
     script: Script | None = None
 
 
+class SyncChanged(NamedTuple):
+    """`daemons()` says something else than before."""
+
+
 class Remember(NamedTuple):
-    """What a successor must know of a check, as JSON text ("" = forget it)."""
+    """What a successor must know of a check, as JSON text ("" = forget it).
+
+    Virtual servers are remembered as well, for their hystereses: their `key` is ``virtual NAME``.
+    """
 
     key: CheckKey
     memory: str
@@ -174,4 +183,4 @@ class Finished(NamedTuple):
     """After Stopped: nothing more will come but what `wanted()` says now."""
 
 
-Effect = Ask | Forget | Reconcile | Tell | Remember | Changed | Log | Finished
+Effect = Ask | Forget | Reconcile | Tell | SyncChanged | Remember | Changed | Log | Finished

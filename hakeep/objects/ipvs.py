@@ -164,3 +164,15 @@ class Usage(NamedTuple):
 def whole(family: int) -> int:
     """The granularity in bits that means each client for itself."""
     return 32 if family == 4 else 128
+
+
+def netmask(prefix: int) -> int:
+    """The IPv4 netmask of a granularity in bits. Somebody else's may have gaps, such as 255.0.255.0: `granularity`
+    tells them as negative numbers, and here they come back."""
+    return -prefix if prefix < 0 else 0xFFFFFFFF << (32 - prefix) & 0xFFFFFFFF
+
+
+def granularity(mask: int) -> int:
+    """The reverse of `netmask`."""
+    prefix = mask.bit_count()
+    return prefix if netmask(prefix) == mask else -mask

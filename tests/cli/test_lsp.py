@@ -259,9 +259,22 @@ def test_yaml_is_checked_as_yaml(editor: Editor, tmp_path: Path) -> None:
     text = (ROOT / "conf" / "master.yaml").read_text()
     editor.change(uri, text)
     assert [each for each in editor.diagnostics(uri) if each["severity"] == 1] == []
-    assert editor.at("completion", uri, 0, 0)["items"] == []
-    assert editor.at("definition", uri, 0, 0) == [] and editor.of("documentSymbol", uri) == []
     assert editor.of("formatting", uri, options={"tabSize": 4, "insertSpaces": True}) == []
+
+
+def test_yaml_is_known_in_all_its_places(editor: Editor, tmp_path: Path) -> None:
+    text = "vrrp_script:\n  chk: {script: /bin/true}\nvrrp_instance:\n  web:\n    track_script: [chk]\n    prio"
+    uri = editor.open(tmp_path / "hakeep.yaml", text, "yaml")
+    (item,) = editor.at("completion", uri, 5, 8)["items"]
+    assert (item["label"], item["textEdit"]["newText"]) == ("priority", "priority: ")
+    assert item["textEdit"]["range"] == span((5, 4), (5, 8))
+    editor.change(uri, text + "rity: 3\n")
+    assert "**priority**" in editor.at("hover", uri, 5, 6)["contents"]["value"]
+    (target,) = editor.at("definition", uri, 4, 20)
+    assert target == {"uri": uri, "range": span((1, 2), (1, 5))}
+    assert [each["name"] for each in editor.of("documentSymbol", uri)] == ["vrrp_script chk", "vrrp_instance web"]
+    (item,) = [each for each in editor.at("completion", uri, 4, 22)["items"] if each["label"] == "chk"]
+    assert item["textEdit"]["range"] == span((4, 19), (4, 22))
 
 
 def test_a_document_that_has_no_file(editor: Editor) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from hakeep.config.definitions import Surroundings
 from hakeep.config.host import Host
+from hakeep.config.includes import Failure, Opened
+from hakeep.config.line import Line
 from hakeep.config.loaded import Loaded, assemble
-from hakeep.config.reader import Failure, Line, Opened, Reader
+from hakeep.config.reader import Reader
 
 
 @dataclass

@@ -23,8 +23,9 @@ from types import FrameType
 from hakeep.config import reader as reader_module
 from hakeep.config.definitions import Surroundings
 from hakeep.config.host import Host
+from hakeep.config.includes import Failure, Opened
 from hakeep.config.loaded import assemble
-from hakeep.config.reader import Failure, Opened, Reader
+from hakeep.config.reader import Reader
 from hakeep.config.render import render
 
 ROOT = Path(__file__).resolve().parents[2]

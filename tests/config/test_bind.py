@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hakeep.config.definitions import Surroundings
 from hakeep.config.diagnostic import Code, Severity, Verdict
 from hakeep.config.host import Host
+from hakeep.config.includes import Opened
 from hakeep.config.loaded import assemble
-from hakeep.config.reader import Opened, Reader
+from hakeep.config.reader import Reader
 
 GOOD = "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.1\n}\n"
 

@@ -107,10 +107,53 @@ def test_a_default_for_all_shows_where_it_counts(compare: Any) -> None:
 def test_services(compare: Any) -> None:
     service = "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1 80 {\n weight %s\n}\n}\n"
     found = compare(service % "2", service % "3")
-    where, head = "virtual_server 192.0.2.1 80", "real_server 10.0.0.1 80"
-    assert found == [Change(where, "", f"{head}: weight 2", None, Effect.NOTHING),
-                     Change(where, "", None, f"{head}: weight 3", Effect.NOTHING)]
-    assert compare("", service % "1")[0] == Change("virtual_server 192.0.2.1 80", "", None, "", Effect.NOTHING)
+    where = "virtual_server 192.0.2.1 80"
+    assert found == [Change(where, "real_server [10.0.0.1]:80: weight", "2", "3", Effect.HOT)]
+    assert compare("", service % "1") == [Change(where, "", None, "", Effect.START)]
+    assert compare(service % "1", "") == [Change(where, "", "", None, Effect.STOP)]
+
+
+SERVICE = """global_defs {{
+ {globals_}
+}}
+virtual_server 192.0.2.1 80 {{
+ protocol TCP
+ {body}
+ real_server 10.0.0.1 80 {{
+  {inside}
+ }}
+ real_server 10.0.0.9 80 {{
+ }}
+}}
+"""
+
+
+@pytest.mark.parametrize(("where", "before", "after", "said"), [
+    ("body", "lvs_sched rr", "lvs_sched sh\nsh-port", "scheduling: rr -> sh, flags 0x10"),
+    ("body", "", "persistence_timeout 50", "scheduling: wlc -> wlc, persistent for 50 s by /32, flags 0x1"),
+    ("body", "", "quorum 2", "quorum: 1 -> 2"),
+    ("body", "", "omega", "omega: off -> on"),
+    ("body", "", "sorry_server 10.0.0.7", "+ sorry_server 10.0.0.7 80 NAT"),
+    ("body", "", "real_server 10.0.0.2 80 {\n}", "+ real_server [10.0.0.2]:80"),
+    ("inside", "", "lvs_method TUN type gue port 9 csum",
+     "real_server [10.0.0.1]:80: lvs_method: NAT -> TUN type gue port 9 csum"),
+    ("inside", "TCP_CHECK {\n}", "", "- real_server [10.0.0.1]:80: TCP_CHECK as it was"),
+    ("globals_", "", "lvs_timeouts tcp 9", "lvs_timeouts: 0, 0, 0 -> 9, 0, 0"),
+    ("globals_", "", "lvs_checks_in_flight 9", "lvs_checks_in_flight: 500 -> 9"),
+    ("globals_", "", "checker_priority -3", "checker_priority: 0 -> -3"),
+])
+def test_what_changes_in_a_service(compare: Any, where: str, before: str, after: str, said: str) -> None:
+    empty = {"globals_": "", "body": "", "inside": ""}
+    found = compare(*(SERVICE.format(**{**empty, where: side}) for side in (before, after)))
+    assert [str(change) for change in found] == [said]
+
+
+def test_passwords_of_checks_are_not_shown(compare: Any) -> None:
+    check = "HTTP_GET {{\nurl {{\npath /\nbasic_auth me {}\n}}\n}}"
+    found = compare(*(SERVICE.format(globals_="", body="", inside=check.format(word))
+                      for word in ("geheim1", "geheim2")))
+    assert [change.keyword for change in found] == ["real_server [10.0.0.1]:80: HTTP_GET"] * 2
+    assert "geheim" not in str(found)
 
 
 def test_secrets_are_not_shown(compare: Any) -> None:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from hakeep.config.definitions import Surroundings
 from hakeep.config.diagnostic import Code
 from hakeep.config.forms.layout import Unbalanced, layout
+from hakeep.config.includes import Opened
 from hakeep.config.lexer import Unterminated, shell_words
-from hakeep.config.reader import LINE_LIMIT, Line, Opened, Reader
+from hakeep.config.line import Line
+from hakeep.config.reader import LINE_LIMIT, Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = sorted((ROOT.parent / "shared" / "corpus").rglob("*.conf"))

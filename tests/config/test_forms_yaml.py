@@ -429,6 +429,64 @@ def test_words_stay_words(word: str) -> None:
     assert yaml.safe_load(text) == {"global_defs": {"router_id": word, "notification_email": [word]}}
 
 
+#: Of every kind that YAML, str.strip, str.split or str.splitlines could take for something else, with characters that
+#: no edition of Unicode has assigned yet.
+ODD = [*map(chr, (
+    *range(1, 10), *range(11, 32), 0x7F, 0x85, 0xA0, 0xAD, 0x301, 0x2028, 0x2029, 0x202E, 0x3000, 0xE000, 0xFEFF,
+    0xFFFD, 0xFFFE, 0xFFFF, 0x18CD6, 0x1E2FA, 0x1F600, 0xE0001, 0x10FFFF))]
+
+
+@pytest.mark.parametrize("char", ODD, ids=lambda char: f"U+{ord(char):04X}")
+def test_every_character_goes_through_yaml(char: str) -> None:
+    texts = (char, f"a{char}", f"{char}b", f" {char} c {char} ")
+    for text in texts:
+        classic = dedent("""\
+            global_defs {
+                router_id "%(text)s"
+                script_user "%(text)s" "%(text)s"
+                notification_email {
+                    "%(text)s"
+                }
+            }
+            vrrp_instance "%(text)s" {
+                track_script {
+                    "%(text)s" weight 2
+                }
+                notify "'/bin/%(text)s' %(octal)s" root
+            }
+            """) % {"text": text, "octal": "".join(f"\\{byte:03o}" for byte in text.encode() if byte < 128)}
+        config = conf_config(classic)
+        assert isinstance(config, Config)
+        assert config.global_defs.router_id == text  # type: ignore[union-attr]
+        read = yaml_config(convert(config, {}, "yaml").text)
+        assert read == config
+        assert isinstance(read, Config)
+        assert conf_config(convert(read, {}, "conf").text) == config
+
+
+def test_a_name_that_is_too_long_for_a_key() -> None:
+    config = conf_config(f'vrrp_instance "{chr(0xA0) * 450}" {{\npriority 7\n}}\n')
+    assert isinstance(config, Config)
+    assert yaml_config(convert(config, {}, "yaml").text) == config
+
+
+def test_comments_hold_any_character() -> None:
+    classic = f"global_defs {{ # {''.join(ODD)}\n}}\n"
+    config = conf_config(classic)
+    assert isinstance(config, Config)
+    text = convert(config, {"": classic}, "yaml").text
+    assert yaml.safe_load(text) == {"global_defs": {}}
+    assert len(text.splitlines()) == 1
+    assert "\U0001f600" in text
+
+
+def test_bytes_that_yaml_cannot_hold_are_said() -> None:
+    config = conf_config("global_defs {\nrouter_id caf\udce9\n}\n")
+    assert isinstance(config, Config)
+    with pytest.raises(Unfaithful, match="not UTF-8"):
+        convert(config, {}, "yaml")
+
+
 def test_every_keyword_goes_through_yaml() -> None:
     """The example of every keyword means in YAML what it means in braces."""
     def examples(block: Block, wrap: Callable[[str], str]) -> None:

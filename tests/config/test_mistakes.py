@@ -79,6 +79,22 @@ MISTAKES = [
     ("interface eth0", "interface eth0@if5", 11, Code.UNKNOWN_INTERFACE),
     ("priority 110", "priority ${PRIORITY}", 13, Code.UNDEFINED),
     ("    priority 110", "<<<<<<< HEAD\n    priority 110", 13, Code.UNKNOWN_KEYWORD),
+    ("interface eth0", "interface ${IF}", 11, Code.UNDEFINED),
+    ("virtual_router_id 51", "virtual_router_id ${ID}", 12, Code.UNDEFINED),
+    ("virtual_router_id 51", "virtual_router_id $ID", 12, Code.BAD_NUMBER),
+    ("interface eth0", "interface {{ interface }}", 11, Code.UNDEFINED),
+    ("vrrp_instance VI_1 {", "vrrp_instance VI_1 \uff5b", 10, Code.BLOCK_NAME),
+    ("auth_pass secret", "auth_pass", 16, Code.MISSING_PARAMETER),
+    ("    priority 110", "    state MASTER\n    priority", 14, Code.MISSING_PARAMETER),
+    ("interface eth0", "interface { eth0 }", 11, Code.MISSING_PARAMETER),
+    ("        chk\n", "        chk\n        chk wieght 5\n", 24, Code.TRACKED_TWICE),
+    ("        192.0.2.10/24\n        192.0.2.11/24\n", "    }\n        192.0.2.10/24\n        192.0.2.11/24\n", 20,
+     Code.MISPLACED_KEYWORD),
+    ("interface eth0", "interface eth0 # the first one \\", 11, Code.UNKNOWN_INTERFACE),
+    ("    priority 110", "    priority 110\n    # priority 120 \\", 14, Code.UNKNOWN_KEYWORD),
+    ("192.0.2.11/24", "192.0.2.11/24 dev name-that-is-too-long", 20, Code.UNKNOWN_INTERFACE),
+    ("        TCP_CHECK {\n            connect_timeout 3\n", "        HTTP_GET {\n", 34, Code.CHECK_INCOMPLETE),
+    ("        TCP_CHECK {\n            connect_timeout 3\n", "        MISC_CHECK {\n", 34, Code.CHECK_INCOMPLETE),
 ]
 
 
@@ -95,9 +111,100 @@ def test_the_good_one_is_good(load: Any) -> None:
 def test_one_mistake_one_message(load: Any, right: str, wrong: str, line: int, code: Code) -> None:
     assert right in GOOD
     loaded = load(GOOD.replace(right, wrong, 1))
-    followed_by = {Code.NO_VIP, Code.INCOMPLETE, Code.UNKNOWN_REFERENCE} if code in (
-        Code.QUOTE, Code.MISSING_PARAMETER) else set()
-    assert [error for error in errors(loaded) if error[1] not in followed_by - {code}] == [(line, code)]
+    assert errors(loaded) == [(line, code)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("virtual_ipaddress {\n192.0.2.300\n}", [Code.BAD_ADDRESS]),
+        ("virtual_ipaddress {\n{{ vip }}\n}", [Code.UNDEFINED]),
+        ("virtual_ipaddress {\n${VIP}\n}", [Code.UNDEFINED]),
+        ("virtual_ipaddress {\n$VIP\n}", [Code.BAD_ADDRESS]),
+        ("virtual_ipaddress {\n}", [Code.NO_VIP]),
+        ("virtual_ipaddress 192.0.2.1", [Code.MISSING_BRACE]),
+        ("virtual_ipaddress {\n192.0.2.1/\n}", [Code.BAD_NUMBER]),
+        ("virtual_ipaddress {\n192.0.2.1\n}\ncheck_unicast_src\nunicast_peer {\nhost\n}", [Code.BAD_ADDRESS]),
+        ("virtual_ipaddress {\n192.0.2.1\n}\ncheck_unicast_src\nunicast_peer {\n}", [Code.UNICAST]),
+        ("virtual_ipaddress {\n192.0.2.1\n}\nunicast_src_ip 192.0.2.9\nmcast_src_ip 192.0.2.9", [Code.UNICAST]),
+        ("virtual_ipaddress {\n192.0.2.1\n}\nunicast_peer {\n192.0.2.9/24\n}", []),
+    ],
+)
+def test_what_follows_from_a_list_is_no_second_mistake(load: Any, text: str, told: list[Code]) -> None:
+    loaded = load(f"vrrp_instance A {{\ninterface eth0\nvirtual_router_id 5\n{text}\n}}\n")
+    assert [d.code for d in loaded.diagnostics if d.severity is not Severity.NOTE] == told
+
+
+def test_the_name_of_a_bfd_session_is_short(load: Any) -> None:
+    text = "bfd_instance %s {\nneighbor_ip 192.0.2.1\n}\n"
+    assert errors(load(text % ("x" * 31))) == []
+    assert errors(load(text % ("x" * 32))) == [(1, Code.TOO_LONG)]
+
+
+def test_version_3_does_not_start_without_a_good_address(load: Any) -> None:
+    loaded = load("vrrp_instance A {\ninterface eth0\nversion 3\nvirtual_router_id 5\nvirtual_ipaddress {\nvip\n}\n}\n")
+    assert loaded.fatal
+    assert [(d.code, d.stops) for d in loaded.diagnostics] == [(Code.NO_VIP, True), (Code.BAD_ADDRESS, False)]
+
+
+@pytest.mark.parametrize("block", ["track_file f {{\nfile /f{0}\n}}\n", "vrrp_track_process f {{\nprocess p{0}\n}}\n"])
+def test_keepalived_says_nothing_of_a_second_one(load: Any, block: str) -> None:
+    loaded = load(block.format(1) + block.format(2))
+    (found,) = [d for d in loaded.diagnostics if d.code is Code.DUPLICATE]
+    assert (found.severity, loaded.exit_status()) == (Severity.WARNING, 0)
+
+
+@pytest.mark.parametrize(
+    ("list_", "entry"),
+    [
+        ("virtual_routes", "192.0.2.0/24 dev eth0 mtu"), ("virtual_routes", "192.0.2.0/24 via"),
+        ("virtual_rules", "from 192.0.2.1 table"), ("static_routes", "192.0.2.0/24 dev"),
+    ],
+)
+def test_a_route_that_ends_in_the_middle_stops(load: Any, list_: str, entry: str) -> None:
+    text = f"{list_} {{\n{entry}\n}}\n"
+    loaded = load(text if list_ == "static_routes" else GOOD.replace("    priority 110\n", text))
+    assert loaded.fatal
+    assert loaded.exit_status() == 2
+
+
+@pytest.mark.parametrize(
+    ("list_", "entry", "good"),
+    [
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rtt 960000", True),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rtt 960s", True),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rtt 0.5s", True),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rtt 960001", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rtt 961s", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rttvar 480001ms", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rto_min 120000", True),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rto_min 120001", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 rtt 1.5", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 realms 255/1", True),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 realms 300/5", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 tos 0xff", True),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 tos 256", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 weight 5", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 pref low", False),
+        ("virtual_routes", "2001:db8::/64 dev eth0 pref low", True),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 protocol static", False),
+        ("virtual_routes", "192.0.2.0/24 dev eth0 protocol static no_track", True),
+        ("virtual_rules", "from 192.0.2.1 table 5 goto 7 preference 5", False),
+        ("virtual_rules", "from 192.0.2.1 blackhole preference 5", True),
+        ("virtual_rules", "uidrange 5-x table 5 preference 5", False),
+        ("virtual_rules", "from 192.0.2.1 protocol 300 table 5 preference 5", False),
+    ],
+)
+def test_words_of_routes_and_rules(load: Any, list_: str, entry: str, good: bool) -> None:
+    found = errors(load(GOOD.replace("    priority 110\n", f"    {list_} {{\n{entry}\n    }}\n")))
+    assert [line for line, _ in found] == ([] if good else [14])
+
+
+@pytest.mark.parametrize("entry", ["192.0.2.0/24 dev name-that-is-too-long", "192.0.2.0/24 dev 192.0.2.1"])
+def test_a_route_over_what_is_no_interface_stops(load: Any, entry: str) -> None:
+    loaded = load(GOOD.replace("    priority 110\n", f"virtual_routes {{\n{entry}\n}}\n"))
+    assert errors(loaded) == [(14, Code.UNKNOWN_INTERFACE)]
+    assert loaded.fatal
 
 
 @pytest.mark.parametrize(

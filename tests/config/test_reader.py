@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hakeep.config.definitions import Dice, Surroundings
 from hakeep.config.diagnostic import Code, Severity, Verdict
-from hakeep.config.reader import CHECKS, Opened, Reader, checks_after
+from hakeep.config.includes import CHECKS, Opened, checks_after
+from hakeep.config.reader import Reader
 
 
 def codes(desk: Any) -> list[Code]:

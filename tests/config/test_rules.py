@@ -369,6 +369,7 @@ def test_rules_do_not_cry_wolf_on_good_files() -> None:
         ("static_ipaddress {\n10.0.0.1 dev eth0\n}", "static_ipaddress", 2),
         ("static_routes {\n10.0.0.0/8 dev eth0\n}", "static_routes", 2),
         ("static_rules {\nfrom 10.0.0.0/8 preference 5\n}", "static_rules", 2),
+        (SERVICE % "real_server 10.0.0.2 80 {\nBFD_CHECK {\nname b\n}\n}", "BFD_CHECK", 6),
     ],
 )
 def test_what_is_unsafe_to_ignore_stops_but_is_no_error(load: Any, text: str, keyword: str, line: int) -> None:
@@ -389,15 +390,14 @@ def test_each_use_is_named(load: Any) -> None:
 
 def test_what_is_merely_not_done_is_one_warning(load: Any) -> None:
     loaded = load(SERVICE % "real_server 10.0.0.2 80 {\nsmtp_alert\n}" + SERVICE % "" + "global_defs {\nsmtp_alert\n"
-                  "smtp_server 10.0.0.1\nenable_snmp_vrrp\nenable_traps\nlvs_flush\n}\n"
+                  "smtp_server 10.0.0.1\nenable_snmp_vrrp\nenable_traps\nnftables_ipvs\n}\n"
                   "bfd_instance b {\nneighbor_ip 10.0.0.1\n}\n" + INSTANCE % "smtp_alert")
     found = loaded.unsupported()
     assert all(d.severity is Severity.WARNING and not d.stops and d.code is Code.IGNORED for d in found)
     assert sorted(d.message for d in found) == sorted([
-        "virtual_server: virtual servers are not run",
         "smtp_alert, smtp_server: no alert mail is sent",
         "enable_snmp_vrrp, enable_traps: there is no SNMP agent",
-        "lvs_flush: virtual servers are not run, so the IPVS tables stay as they are",
+        "nftables_ipvs: each address and each mark of a group is a service of its own",
         "bfd_instance: BFD sessions are not run",
     ])
 
@@ -407,7 +407,9 @@ def test_a_supported_configuration_has_nothing(load: Any) -> None:
 
 
 OUTER = {"": "%s", "/global_defs": "global_defs {\n%s\n}", "/vrrp_instance": "vrrp_instance A {\n%s\n}",
-         "/vrrp_sync_group": "vrrp_sync_group G {\n%s\n}", "/vrrp_script": "vrrp_script x {\n%s\n}"}
+         "/vrrp_sync_group": "vrrp_sync_group G {\n%s\n}", "/vrrp_script": "vrrp_script x {\n%s\n}",
+         "/virtual_server": "virtual_server 10.0.0.1 80 {\n%s\n}", "/SSL": "SSL {\n%s\n}",
+         "/virtual_server/real_server": "virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\n%s\n}\n}"}
 LANGUAGE = [(path, keyword) for path, keyword in walk(ROOT) if path in OUTER]
 MARKED = {(row.path, row.keyword.name) for row in not_acted_on()}
 

@@ -560,13 +560,15 @@ def test_globals(load: Any) -> None:
     assert g.garp_limits == (GarpLimit((), 0.001, 0.0), GarpLimit(("eth2", "eth0", "eth1"), 1.0, 0.0))
     assert (g.vrrp_rx_bufs_policy, g.json_version, g.reload_file) == ("ADVERT", 2, "")
     errors = [d.code for d in loaded.diagnostics if d.severity is Severity.ERROR]
-    assert errors == [Code.OUT_OF_RANGE, Code.GARP_GROUP, Code.GARP_GROUP, Code.GARP_GROUP]
+    assert errors == [Code.OUT_OF_RANGE, Code.GARP_GROUP, Code.GARP_GROUP]
+    (empty,) = [d for d in loaded.diagnostics if d.code is Code.GARP_GROUP and d.severity is Severity.WARNING]
+    assert "lacks an interface" in empty.message
 
 
 def test_what_is_used_of_lvs_and_bfd(load: Any) -> None:
     loaded = load("virtual_server 10.0.0.1 80 { }\nbfd_instance b { neighbor_ip 10.0.0.1 }")
-    assert (loaded.settings.uses_lvs, loaded.settings.uses_bfd) == (True, True)
-    assert (load("").settings.uses_lvs, load("").settings.uses_bfd) == (False, False)
+    assert (loaded.settings.lvs is not None, loaded.settings.uses_bfd) == (True, True)
+    assert (load("").settings.lvs, load("").settings.uses_bfd) == (None, False)
 
 
 def test_a_wide_multicast_group_is_warned_of(load: Any) -> None:

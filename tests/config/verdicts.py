@@ -97,7 +97,7 @@ def cases() -> list[Case]:
 #: What keepalived says and then does not start, in a normal run (grammar 6.2).
 _FATAL = re.compile(
     r"\*\*\* Configuration line|Non-existent interface|the virtual router id must be set|Unknown interface!"
-    r"|at least one is required|no source address|is already used|duplicate VRID|same VRID")
+    r"|at least one is required|no source address|is already used|both use VRID|same VRID")
 
 
 def is_fatal(case: Case) -> bool:
@@ -111,6 +111,7 @@ def is_fatal(case: Case) -> bool:
 _ECHO = re.compile(
     r"Non-existent interface specified|^ +Please use|Unmatched quote|Unexpected '\{'|Extra '\}'"
     r"|^Disabling track script")
+_NO_ADDRESS = re.compile(r"No VIP specified")
 _NO_VRID = re.compile(r"\((.*)\) the virtual router id must be set")
 
 
@@ -139,6 +140,8 @@ def causes(case: Case, text: str, new: frozenset[str]) -> list[Message]:
             f"({instance.group(1)}): VRID" in other.text or "Unknown keyword '$'" in other.text for other in said
         ):
             continue
+        if _NO_ADDRESS.search(message.text) and echoing and "sensible" in message.text:
+            continue  # its addresses stand where keepalived did not look for them
         kept.append(message)
     return list(dict.fromkeys(kept))
 
@@ -179,7 +182,7 @@ _KINDS: tuple[tuple[str, set[Code]], ...] = (
     (r"Unknown keyword", {Code.UNKNOWN_KEYWORD, Code.MISPLACED_KEYWORD, Code.UNDEFINED, Code.UNCLOSED_BLOCK}),
     (r"missing '\}'|Missing '\{'|extra parameters", _BRACES | {Code.EXTRA_WORDS}),
     (r"Unterminated quote|Unmatched quote", {Code.QUOTE}),
-    (r"\*\*\* Configuration line", {Code.MISSING_PARAMETER, Code.QUOTE}),
+    (r"\*\*\* Configuration line", {Code.MISSING_PARAMETER, Code.QUOTE, Code.UNDEFINED} | _VALUE),
     (r"deprecated|Please replace", {Code.DEPRECATED, Code.UNICAST, Code.IGNORED}),
     (r"Truncating auth_pass", {Code.TOO_LONG}),
     (r"SECURITY", {Code.SCRIPT_SECURITY}),
@@ -187,12 +190,17 @@ _KINDS: tuple[tuple[str, set[Code]], ...] = (
     (r"interface .*doesn't exist|Unknown interface|too long", {
         Code.UNKNOWN_INTERFACE, Code.NO_INTERFACE, Code.TOO_LONG, Code.UNKNOWN_OPTION, Code.BAD_ENTRY,
         Code.UNEXPECTED_BRACE, Code.MISSING_BRACE}),
+    (r"unknown authentication type|sync group notify_priority_changes", _VALUE),
     (r"virtual router id must be set|: VRID '", {Code.NO_VRID, Code.VRID_CLASH} | _VALUE),
     (r"No VIP", {Code.NO_VIP}),
+    (r"advertisement interval", {Code.ADVERT_INT}),
+    (r"unicast with use_vmac|VMAC interface name", {Code.VMAC} | _VALUE),
+    (r"has no urls|has no path|No script path", {Code.CHECK_INCOMPLETE}),
     (r"since own interface", {Code.OWN_INTERFACE}),
     (r"not found, ignoring|specified in sync group|doesn't exist - ignoring", {Code.UNKNOWN_REFERENCE}),
     (r"[Ss]ync group", {Code.SYNC_GROUP, Code.UNKNOWN_REFERENCE}),
     (r"nopreempt", {Code.PREEMPTION}),
+    (r"AH authentication with", {Code.AUTHENTICATION}),
     (r"AH authentication", {Code.STATE}),
     (r"[Aa]uthentication", {Code.AUTHENTICATION}),
     (r"link local", {Code.LINK_LOCAL}),
@@ -216,8 +224,9 @@ _KINDS: tuple[tuple[str, set[Code]], ...] = (
     (r"no preference", {Code.RULE_PREFERENCE}),
     (r"due to SYNC group", {Code.GROUP_WEIGHTS}),
     (r"scope|label", {Code.FAMILY} | _VALUE),
-    (r"already (been )?specified", {Code.REPEATED, Code.DEPRECATED}),
-    (r"[Ii]nvalid|outside range|must be|unknown|Unknown|not valid|Truncating|malformed|skipping", _VALUE),
+    (r"already (been )?(specified|defined)", {Code.REPEATED, Code.DEPRECATED, Code.DUPLICATE, Code.GARP_GROUP}),
+    (r"[Ii]nvalid|outside range|must be|unknown|Unknown|not valid|Truncating|malformed|skipping",
+     _VALUE | {Code.UNDEFINED}),
 )
 
 
@@ -230,7 +239,9 @@ def has_counterpart(message: Message, diagnostics: Iterable[Diagnostic]) -> bool
     """Whether one of the diagnostics says the same, of the same line (or if the message has none: of the same name)."""
     wanted = kinds(message)
     for diagnostic in diagnostics:
-        if wanted is not None and diagnostic.code not in wanted:
+        # what keepalived lacks because of a mistake in the braces is told there
+        because = not message.line and diagnostic.stops and message.text.rpartition(") ")[2] in _LACKS
+        if wanted is not None and diagnostic.code not in wanted and not because:
             continue
         if message.line:
             spans = [diagnostic.span, diagnostic.also and diagnostic.also[0]]
@@ -239,11 +250,12 @@ def has_counterpart(message: Message, diagnostics: Iterable[Diagnostic]) -> bool
         else:
             names = set(re.findall(r"[\w.%$<>-]{2,}", message.text)) - _COMMON
             nameless = wanted is not None and not _NAMED.search(message.text)
-            if nameless or not names or any(name in diagnostic.message for name in names):
+            if nameless or not names or any(name in f"{diagnostic.message}\n{diagnostic.note}" for name in names):
                 return True
     return False
 
 
+_LACKS = {"the virtual router id must be set", "No VIP specified; at least one is required"}
 _COMMON = {"the", "of", "to", "is", "no", "in", "on", "for", "and", "not", "be", "must", "set", "virtual", "router",
            "id", "with", "without", "specified"}
 _NAMED = re.compile(r"^\(|\[|group \w+ |^VS |server ")

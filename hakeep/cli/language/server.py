@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
@@ -20,14 +19,14 @@ from pygls.uris import from_fs_path, to_fs_path
 from hakeep import __version__
 from hakeep.cli.hakeep_explain import all_pages
 from hakeep.cli.language.checking import Checked, Checking
+from hakeep.cli.language.form import form_of
 from hakeep.cli.language.mending import changes
 from hakeep.cli.language.positions import Positions, whole
 from hakeep.config.diagnostic import Code, Diagnostic, Severity
 from hakeep.config.files import open_files
 from hakeep.config.forms import is_yaml
-from hakeep.config.forms.complete import complete, describe
 from hakeep.config.forms.layout import Unbalanced, layout
-from hakeep.config.forms.outline import Item, Place, Reference, outline, reference, targets
+from hakeep.config.forms.outline import Item, Place, Reference
 from hakeep.config.reader import LINE_LIMIT
 from hakeep.config.span import Span
 
@@ -44,8 +43,6 @@ KINDS = {
     "value": types.CompletionItemKind.Value, "name": types.CompletionItemKind.Reference,
     "definition": types.CompletionItemKind.Variable,
 }
-#: What is being typed: the word from the last blank or brace on, or the use of a definition.
-_TYPED = re.compile(r"[^ \t{}]*(?:\$\{\w*)?\Z")
 
 log = logging.getLogger(__name__)
 
@@ -196,17 +193,16 @@ class Language:
         text = self.readable(uri)
         positions = self.positions(text)
         line, column = positions.place(position)
-        if is_yaml(real_path(uri), text):
-            return []
+        form = form_of(real_path(uri), text)
         before = text.split("\n")[line][:column]
-        typed = _TYPED.search(before)
+        typed = form.typed.search(before)
         replaced = positions.range(line, typed.start() if typed else column, column)
         return [
             types.CompletionItem(
                 found.label, kind=KINDS.get(found.kind), filter_text=found.insert, sort_text=f"{number:05}",
                 text_edit=types.TextEdit(replaced, found.insert),
                 documentation=types.MarkupContent(types.MarkupKind.Markdown, found.doc) if found.doc else None)
-            for number, found in enumerate(complete(text, line, column))
+            for number, found in enumerate(form.complete(text, line, column))
         ]
 
     def hover(self, uri: str, position: types.Position) -> types.Hover | None:
@@ -214,7 +210,7 @@ class Language:
         path, text = real_path(uri), self.readable(uri)
         positions = self.positions(text)
         line, column = positions.place(position)
-        found = None if is_yaml(path, text) else describe(text, line, column)
+        found = form_of(path, text).describe(text, line, column)
         parts = [found.text] if found else []
         place = positions.range(found.line, found.start, found.end) if found else None
         pages = all_pages()
@@ -230,7 +226,8 @@ class Language:
     def definition(self, uri: str, position: types.Position) -> list[types.Location]:
         """Where the word here is defined."""
         path, text = real_path(uri), self.readable(uri)
-        if is_yaml(path, text) or not (wanted := reference(text, *self.positions(text).place(position))):
+        wanted = form_of(path, text).reference(text, *self.positions(text).place(position))
+        if wanted is None:
             return []
         if wanted.kinds == ("include",):
             files = open_files(wanted.name, os.path.dirname(path), unsaved=self._documents).files  # noqa: PTH120
@@ -241,24 +238,24 @@ class Language:
     def _defined(self, wanted: Reference, path: str, text: str) -> Iterator[types.Location]:
         """In the document, else in those that it belongs to."""
         texts: Mapping[str, str] = {path: text}
-        if not targets(text, wanted):
+        if not form_of(path, text).targets(text, wanted):
             texts = {name: source for checked in self._checked.values() if path in checked.sources
                      for name, source in checked.sources.items()} | self._documents
         for name, source in texts.items():
             positions = self.positions(source)
-            for place in targets(source, wanted):
+            for place in form_of(name, source).targets(source, wanted):
                 yield types.Location(self._uri(name), positions.range(*place))
 
     def symbols(self, uri: str) -> list[types.DocumentSymbol]:
         """The blocks of a document."""
         text = self.readable(uri)
-        if is_yaml(real_path(uri), text):
-            return []
         positions = self.positions(text)
-        return [_symbol(item, positions) for item in outline(text) if item.block or item.defines]
+        blocks = form_of(real_path(uri), text).outline(text)
+        return [_symbol(item, positions) for item in blocks if item.block or item.defines]
 
     def formatting(self, uri: str) -> list[types.TextEdit]:
-        """What brings a document into its canonical layout. Nothing can be said while its braces do not balance."""
+        """What brings a document into its canonical layout. Nothing can be said while its braces do not balance, nor of
+        YAML, whose layout is its own affair."""
         text = self.text(uri)
         if is_yaml(real_path(uri), text):
             return []

@@ -17,6 +17,7 @@ from hakeep.config.values.value import Invalid, Value
 
 #: Blocks of which settings hold all that hakeep acts on; of those only the rest is compared here.
 _SETTLED = ("global_defs", "vrrp_instance", "garp_group")
+_SETTLED_WHOLE = ("virtual_server", "virtual_server_group", "SSL")
 _ABSENT = object()
 
 
@@ -24,6 +25,8 @@ def kept_changes(old: Config, new: Config) -> Iterator[Change]:
     """The differences, block by block."""
     for keyword in ROOT.fields.values():
         one, other = (getattr(each, keyword.field) for each in (old, new))
+        if keyword.name in _SETTLED_WHOLE:
+            continue
         if isinstance(keyword.value, Block) and keyword.name in _SETTLED:
             yield from _within(keyword, keyword.value, one, other)
         elif isinstance(keyword.value, Block):

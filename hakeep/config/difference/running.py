@@ -51,6 +51,10 @@ def changes(old: Settings, new: Settings) -> list[Change]:
             found += _instance(known[instance.name], instance)
         else:
             found.append(Change(f"vrrp_instance {instance.name}", "", None, "", Effect.START))
+    if old.lvs != new.lvs:
+        from hakeep.config.difference.servers import director_changes  # a router without virtual servers needs it not
+
+        found += director_changes(old.lvs, new.lvs, _text)
     return found
 
 

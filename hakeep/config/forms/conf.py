@@ -50,7 +50,7 @@ def _keyword(keyword: Keyword, value: Any, line: Line | None, depth: int) -> Ite
     elif isinstance(keyword.value, Block):
         yield from _block(keyword, keyword.value, value, line, depth)
     else:
-        yield Row(depth, f"{keyword.name} {keyword.value.render(value)}".rstrip(), line)
+        yield Row(depth, f"{keyword.name} {keyword.value.render(value)}".rstrip(" "), line)
 
 
 def _block(keyword: Keyword, block: Block, section: Section, line: Line | None, depth: int) -> Iterator[Row]:

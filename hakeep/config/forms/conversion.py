@@ -14,9 +14,10 @@ from hakeep.config.forms import conf, is_yaml, yaml
 from hakeep.config.forms.nodes import Refused
 from hakeep.config.forms.shaping import tree
 from hakeep.config.forms.written import Remarks
+from hakeep.config.includes import Opened
 from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.lexer import BLANKS, without_comment
-from hakeep.config.reader import Opened, Reader
+from hakeep.config.reader import Reader
 from hakeep.config.schema import Section
 from hakeep.config.tree import build
 

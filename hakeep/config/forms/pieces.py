@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hakeep.config.definitions import ASSIGNMENT
-from hakeep.config.lexer import BLANKS, Unterminated, cut_at_brace, shell_words, without_comment
+from hakeep.config.lexer import BACKSLASH, BLANKS, Unterminated, cut_at_brace, shell_words, without_comment
 from hakeep.config.reader import LINE_LIMIT
 
 _CONDITION = re.compile(r"@(\^?)([^ \t]*)[ \t]*")
@@ -107,13 +107,17 @@ def _taken_apart(line: str, number: int, tame: frozenset[str]) -> Iterator[Piece
     """The pieces of a line that stands for itself."""
     kept = without_comment(line)
     comment = line[len(kept) :].strip(BLANKS)
+    stays = bool(comment) and bool(BACKSLASH.search(line))  # it counts, behind its comment, with what stands before
     if not kept:
-        yield Piece(number, comment=comment)
+        yield Piece(number, line, wild=True) if stays else Piece(number, comment=comment)
         return
     prefix, conditions, rest = _conditions(kept)
     assignment = ASSIGNMENT.match(rest)
     if assignment:
         yield _definition(line, kept, comment, number, prefix, conditions, assignment)
+        return
+    if stays:
+        yield Piece(number, line, "", conditions, tuple(_uses(rest)), wild=True)
         return
     if not rest or _is_wild(rest, tame):
         yield Piece(number, f"{prefix} {rest}".strip(" "), comment, conditions, tuple(_uses(rest)), wild=True)

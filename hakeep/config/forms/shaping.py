@@ -42,7 +42,8 @@ NAME = "name"
 #: The key of the lines of a named list block where such blocks are a list.
 ENTRIES = "entries"
 
-_CONTROL = re.compile(r'[\x00-\x1f\x7f]')
+#: What cannot stand in a line of the classic form.
+_ENDS = re.compile(r"[\x00\n]")
 Piece = tuple[str, Span]
 
 
@@ -244,8 +245,8 @@ class _Shaper:
     def _word(self, node: Node, value: Value[Any]) -> Piece:
         if not isinstance(node, Scalar):
             raise self._unusable("here one word is wanted", node.span)
-        if not value.shell and (_CONTROL.search(node.text) or '"' in node.text):
-            raise self._unusable("a word can hold neither a double quote nor control characters", node.span)
+        if not value.shell and (_ENDS.search(node.text) or '"' in node.text):
+            raise self._unusable("a word can hold no double quote, line feed or NUL", node.span)
         return node.text, node.span
 
     def _split(self, node: Scalar, value: Value[Any]) -> list[Piece]:
@@ -256,7 +257,7 @@ class _Shaper:
             found, open_quote = [], problem.start
         if open_quote >= 0:
             raise self._unusable("a quote is not terminated", node.span, code=Code.QUOTE)
-        if not value.shell and _CONTROL.search(node.text):
+        if not value.shell and _ENDS.search(node.text):
             raise self._unusable("a value is one line of text", node.span)
         return [(word.text, node.part(word.start, word.end)) for word in found]
 

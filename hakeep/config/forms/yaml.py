@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -23,10 +22,15 @@ INDENT = "  "
 _PLAIN = re.compile(r"[A-Za-z0-9_/.+][\w/.+:%=@()|;~^$<> -]*", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _ODD = re.compile(r"0o?[0-7]+|0x[0-9a-fA-F]+|[-+]?[0-9][0-9_]*(\.[0-9]*)?", re.ASCII)
+#: What no YAML text may hold as it is, and what would end a line. Values escape it; here it can be in comments only.
+_FOREIGN = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_ESCAPES = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t"}
+#: Characters that a key may have, as it is written: readers of YAML look no further for its colon.
+_KEY_LIMIT = 1000
 
 
 def render(config: Config, remarks: Remarks | None = None) -> str:
-    """The YAML that `config` is read from."""
+    """The YAML that `config` is read from. Raises ValueError if it holds what this form cannot say."""
     rows: list[Row] = []
     for each in given(config, ROOT):
         block = isinstance(each.keyword.value, Block | Entries)
@@ -34,7 +38,8 @@ def render(config: Config, remarks: Remarks | None = None) -> str:
         if rows and more and (block or rows[-1].depth):
             rows.append(Row(0, ""))
         rows += more
-    return "".join(f"{text}\n" for text in with_remarks(rows, remarks or Remarks(), INDENT))
+    text = "".join(f"{text}\n" for text in with_remarks(rows, remarks or Remarks(), INDENT))
+    return _FOREIGN.sub("\ufffd", text)
 
 
 def _given(each: Given, depth: int) -> Iterator[Row]:
@@ -56,12 +61,12 @@ def _list(key: str, items: list[str], lines: Sequence[Line | None], depth: int) 
 
 
 def _blocks(each: Given, block: Block, depth: int) -> Iterator[Row]:
-    """Blocks of one kind: by name, or as a list where names come twice, or where there are none."""
+    """Blocks of one kind: by name, or as a list where names come twice or are no keys, or where there are none."""
     key = each.keyword.name
     names = [_name(section, block) for section in each.values]
     if not block.name and len(names) == 1:
         yield from _mapping(key, each.values[0], block, each.lines[0], depth)
-    elif block.name and len(set(names)) == len(names):
+    elif block.name and len(set(names)) == len(names) and all(len(_text(name)) < _KEY_LIMIT for name in names):
         yield Row(depth, f"{key}:")
         for name, section, line in zip(names, each.values, each.lines, strict=True):
             yield from _mapping(_text(name), section, block, line, depth + 1)
@@ -139,8 +144,19 @@ def _text(text: str, *, flow: bool = False) -> str:
         and not _ODD.fullmatch(text) and not _resolves(text))
     if plain:
         return text
-    quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(char: str) -> str:
+    """A character between double quotes. Raises ValueError for a byte that is not UTF-8."""
+    code = ord(char)
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    if 0xD800 <= code < 0xE000:
+        raise ValueError("a word has a byte in it that is not UTF-8, and YAML has no others")
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _resolves(text: str) -> bool:

@@ -16,7 +16,7 @@ def _given(name: str, value: Value[Any] | Block, doc: str, **facts: Any) -> Keyw
     return given(name, value, doc, process="bfd", **facts)
 
 
-BFD_INSTANCE = Block("One BFD session.", name="NAME", unique=True, children=[
+BFD_INSTANCE = Block("One BFD session.", name="NAME", longest=31, unique=True, children=[
     _given("source_ip", Ip(), "our end of the session", fatal=True, default="chosen by the kernel", sample="192.0.2.1"),
     _given("neighbour_ip", Ip(), _PEER, field="neighbor_ip", required=True, sample="192.0.2.2"),
     _given("neighbor_ip", Ip(), _PEER, default="required", sample="192.0.2.2"),

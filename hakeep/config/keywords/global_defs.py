@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hakeep.config.reader import CHECKS
+from hakeep.config.includes import CHECKS
 from hakeep.config.schema import OURS, Entries, Repeat, Section, block_of, keyword
 from hakeep.config.settled import Script
 from hakeep.config.values.addresses import Ip, IpPort
@@ -21,7 +21,7 @@ I32 = 2**31
 _MAIL = "no alert mail is sent"
 _SNMP = "there is no SNMP agent"
 _DBUS = "there is no D-Bus interface"
-_LVS = "virtual servers are not run, so the IPVS tables stay as they are"
+_MARKS = "each address and each mark of a group is a service of its own"
 _BFD = "BFD sessions are not run"
 _ROOM = "each VRRP socket has room for about a thousand adverts (1 MiB), or kernel_rx_buf_size of its instance"
 _TUNING = "buffers and priorities are chosen by hakeep"
@@ -82,7 +82,7 @@ class GlobalDefs(Section):
         "the parent", process="all", reload="never", default="hakeepd", sample="hakeep_web")
     vrrp_process_name: str | None = _process_name("the VRRP process", reload="never", sample="hakeep_web_vrrp")
     checker_process_name: str | None = _process_name(
-        "the checker process", old=("lvs_process_name",), process="lvs", ignored=_LVS, sample="hakeep_web_lvs")
+        "the checker process", old=("lvs_process_name",), process="lvs", reload="never", sample="hakeep_web_lvs")
     bfd_process_name: str | None = _process_name("the BFD process", process="bfd", ignored=_BFD,
                                                  sample="hakeep_web_bfd")
     vrrp_priority: int | None = _nice("the VRRP process", reload="never")
@@ -91,14 +91,14 @@ class GlobalDefs(Section):
     vrrp_cpu_affinity: tuple[int, ...] | None = keyword(
         Cpus(), "CPUs of the VRRP process", reload="never", default="all")
     vrrp_rlimit_rttime: int | None = _rttime("the VRRP process", "vrrp_rlimit_rtime", reload="never")
-    checker_priority: int | None = _nice("the checker process", process="lvs", ignored=_LVS)
+    checker_priority: int | None = _nice("the checker process", process="lvs", reload="never")
     checker_no_swap: bool | None = keyword(
-        Flag(), "keep the checker process in memory", process="lvs", ignored=_LVS, default="off")
-    checker_rt_priority: int | None = _real_time("the checker process", process="lvs", ignored=_LVS)
+        Flag(), "keep the checker process in memory", process="lvs", reload="never", default="off")
+    checker_rt_priority: int | None = _real_time("the checker process", process="lvs", reload="never")
     checker_cpu_affinity: tuple[int, ...] | None = keyword(
-        Cpus(), "CPUs of the checker process", process="lvs", ignored=_LVS, default="all")
+        Cpus(), "CPUs of the checker process", process="lvs", reload="never", default="all")
     checker_rlimit_rttime: int | None = _rttime(
-        "the checker process", "checker_rlimit_rtime", process="lvs", ignored=_LVS)
+        "the checker process", "checker_rlimit_rtime", process="lvs", reload="never")
     bfd_priority: int | None = _nice("the BFD process", process="bfd", ignored=_BFD)
     bfd_no_swap: bool | None = keyword(
         Flag(), "keep the BFD process in memory", process="bfd", ignored=_BFD, default="off")
@@ -240,11 +240,11 @@ class GlobalDefs(Section):
     nftables_counters: bool | None = keyword(Flag(), "count what the rules match", default="off")
     nftables_ipvs: str | None = keyword(
         Word("TABLE", default=""), "nftables table that marks packets for virtual server groups", process="lvs",
-        ignored=_LVS, sample="hakeep_ipvs")
+        ignored=_MARKS, sample="hakeep_ipvs")
     nftables_ipvs_priority: int | None = keyword(
-        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, process="lvs", ignored=_LVS, sample="-100")
+        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, process="lvs", ignored=_MARKS, sample="-100")
     nftables_ipvs_start_fwmark: int | None = keyword(
-        Whole(1, U32), "first mark that it gives out", fatal=True, process="lvs", ignored=_LVS, sample="1000")
+        Whole(1, U32), "first mark that it gives out", fatal=True, process="lvs", ignored=_MARKS, sample="1000")
 
     # telling others
     notify_fifo: FifoWords | None = _fifo("all events", process="all")
@@ -253,9 +253,9 @@ class GlobalDefs(Section):
     vrrp_notify_fifo: FifoWords | None = _fifo("events of VRRP")
     vrrp_notify_fifo_script: Script | None = _fifo_script("vrrp_notify_fifo",
                                                           sample="/usr/lib/hakeep/listen hakeep_script")
-    lvs_notify_fifo: FifoWords | None = _fifo("events of virtual servers", process="lvs", ignored=_LVS,
+    lvs_notify_fifo: FifoWords | None = _fifo("events of virtual servers", process="lvs",
                                               sample="/run/hakeep/services hakeep_script")
-    lvs_notify_fifo_script: Script | None = _fifo_script("lvs_notify_fifo", process="lvs", ignored=_LVS,
+    lvs_notify_fifo_script: Script | None = _fifo_script("lvs_notify_fifo", process="lvs",
                                                          sample="/usr/lib/hakeep/listen hakeep_script")
     fifo_write_vrrp_states_on_reload: bool | None = keyword(Flag(), "repeat all states after a reload", default="off")
     notification_email: tuple[str, ...] = keyword(
@@ -297,25 +297,28 @@ class GlobalDefs(Section):
 
     # virtual servers
     checker_log_all_failures: bool | None = keyword(
-        OptBool(), "default of log_all_failures", process="lvs", ignored=_LVS)
+        OptBool(), "default of log_all_failures", process="lvs")
     rs_init_notifies: bool | None = keyword(
-        OptBool(), "run notify scripts for the first state too", process="lvs", ignored=_LVS)
+        OptBool(), "run notify scripts for the first state too", process="lvs")
     lvs_timeouts: Pairs | None = keyword(
         Options("[tcp N] [tcpfin N] [udp N] (0..2678400)",
                 named=dict.fromkeys(("tcp", "tcpfin", "udp"), whole(0, 2678400)), least=2,
                 example="tcp 7200 tcpfin 120 udp 300"),
-        "timeouts of IPVS connections", process="lvs", ignored=_LVS)
-    lvs_flush: bool | None = keyword(Flag(), "empty the IPVS tables at start", process="lvs", ignored=_LVS)
+        "timeouts of IPVS connections", process="lvs")
+    lvs_flush: bool | None = keyword(Flag(), "empty the IPVS tables at start", process="lvs")
     lvs_flush_on_stop: str | None = keyword(
-        Choice("VS", default=""), "empty the IPVS tables at stop", old=("lvs_flush_onstop",), process="lvs",
-        ignored=_LVS)
+        Choice("VS", default=""), "empty the IPVS tables at stop", old=("lvs_flush_onstop",), process="lvs")
     lvs_sync_daemon: Pairs | None = keyword(
         Options("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group IP]",
                 [("interface", anything), ("instance", anything)],
                 {"inst": anything, "id": whole(0, 255), "maxlen": whole(1, 65507), "port": whole(1, 65535),
                  "ttl": whole(1, 255), "group": multicast}, least=1, example="eth0 inst web id 51"),
-        "synchronise IPVS connections", process="lvs", repeat=Repeat.FIRST,
-        ignored="the IPVS synchronisation daemon is left as it is")
+        "synchronise IPVS connections", process="lvs", repeat=Repeat.FIRST)
+    lvs_backend: str | None = keyword(
+        Choice("auto", "ipvs", "nftables", "memory"), "what of the kernel forwards connections", process="lvs",
+        since=OURS, reload="restart", default="auto")
+    lvs_checks_in_flight: int | None = keyword(
+        Whole(1, 65535), "so many checks run at once", process="lvs", since=OURS, default="500", sample="200")
 
     # files, reading and reloading
     random_seed: int | None = keyword(Whole(0, U32), "where ${_RANDOM} starts from", process="all", fatal=True,

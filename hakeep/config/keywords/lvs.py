@@ -1,15 +1,16 @@
-"""virtual_server and what stands in it: kept as it is written until hakeep runs virtual servers."""
+"""virtual_server and what stands in it: kept as it is written. `settle.lvs` makes of it what runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hakeep.config.schema import Block, Keyword, Repeat, given
+from hakeep.config.schema import OURS, Block, Keyword, Repeat, given
 from hakeep.config.values.addresses import Ip, IpPort, Netmask
 from hakeep.config.values.numbers import Flag, OptBool, RangeList, Seconds, Weight, Whole
 from hakeep.config.values.options import Options, one_of, whole
 from hakeep.config.values.scripts import Command, Expression, User
 from hakeep.config.values.services import Service, ServiceAddress
+from hakeep.config.values.texts import Header, JsonPath, Text
 from hakeep.config.values.value import Value
 from hakeep.config.values.words import Choice, Digest, DnsName, Hex, Word, Words
 
@@ -19,6 +20,7 @@ _LONG = Seconds(0, 18446744073709.551614)
 _LONG_NOT_ZERO = Seconds(0.000001, 18446744073709.551614)
 _SHORT = Seconds(0.000001, 4294.967295)
 _PORT = Whole(1, 65535, "PORT")
+_MAIL = "no alert mail is sent"
 
 _SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
 _METHOD = Options(
@@ -71,6 +73,27 @@ _NET = [
 ]
 
 
+def _ours(name: str, value: Value[Any], doc: str, **facts: Any) -> Keyword:
+    return _given(name, value, doc, since=OURS, **facts)
+
+
+#: What more can be asked of TLS, and what turns it on where a check can do without.
+_TLS_MORE = [
+    _ours("tls_verify", OptBool(), "the certificate must be good, and for the name or address that is asked",
+          default="false"),
+    _ours("tls_ca", Word("PATH"), "certificates of the authorities that are believed", default="the system's",
+          sample="/etc/ssl/certs/ca-certificates.crt"),
+    _ours("tls_expiry_warning", Whole(0, 3650, "DAYS"), "warn when the certificate ends within this time",
+          default="0, never", sample="14"),
+    _ours("alpn", Words("PROTOCOL ...", example="h2 http/1.1"), "protocols to offer in TLS", default="none"),
+]
+_TLS_CHOICE = [
+    _ours("tls", OptBool(), "speak TLS", default="true with any other keyword of TLS, else false"),
+    _ours("sni_name", Word("NAME"), "send this name in TLS, and verify it", sample="www.example.org"),
+    *_TLS_MORE,
+]
+
+
 def _url(tls: bool) -> Block:
     children = [
         _given("path", Word("PATH"), "path to ask for", fatal=True, required=True, sample="/health"),
@@ -85,7 +108,18 @@ def _url(tls: bool) -> Block:
                "flags of the expression: " + " ".join(_REGEX_OPTIONS)),
         _given("regex_min_offset", Whole(0, U32), "first place for a match", sample="100"),
         _given("regex_max_offset", Whole(0, U32), "last place for a match", sample="4096"),
-        _given("regex_stack", Words("START MAX", 2, 2, example="32768 524288"), "stack of the expression in bytes"),
+        _given("regex_stack", Words("START MAX", 2, 2, example="32768 524288"), "stack of the expression in bytes",
+               ignored="there is as much as the expression needs, and a limit of time"),
+        _ours("method", Choice("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"), "method of the request",
+              default="GET"),
+        _ours("header", Header(example='Accept "text/html, */*"'), "a header to send", repeat=Repeat.ADD),
+        _ours("body", Text(example=r'ping\n'), "what to send after the headers", default="nothing"),
+        _ours("basic_auth", Words("USER PASSWORD", 2, 2, example="monitor secret"),
+              "account to authenticate with", default="none"),
+        _ours("expect_header", Header(optional=True, example="Content-Type text/html"),
+              "a header that must be in the answer", repeat=Repeat.ADD),
+        _ours("json_path", JsonPath(), "what the answer, a JSON document, must say at a place", default="none"),
+        _ours("follow_redirects", Whole(0, 10), "redirections to follow", default="0", sample="3"),
     ]
     if tls:
         children.append(_TLS)
@@ -102,12 +136,14 @@ def _http(doc: str, *, tls: bool) -> Block:
         _given("retry", Whole(0, U32), "further tries before a check has failed", fatal=True, old=("nb_get_retry!",)),
         _given("virtualhost", Word("NAME"), "value of the Host header", default="the server's",
                sample="www.example.org"),
-        _given("http_protocol", Choice("1.0", "1.0C", "1.0c", "1.1"), "version of requests", default="1.0"),
+        _given("http_protocol", Choice("1.0", "1.0C", "1.0c", "1.1", "2"), "version of requests", default="1.0",
+               notes="2 is known to hakeep only"),
+        _ours("http_body_max", Whole(1024, 2**30, "BYTES"), "longest body that is looked at", default="4194304"),
         _given("enable_sni", OptBool(), "send the Host name in TLS", default="false"),
         _given("sni_name", Word("NAME", default=""), "send this name in TLS", since="2.4", sample="www.example.org"),
         _given("fast_recovery", OptBool(), "check all pages at once while down", default="false"),
         _given("url", _url(tls), "a page to fetch", repeat=Repeat.ADD),
-        *([_TLS] if tls else []),
+        *([_TLS, *_TLS_MORE] if tls else []),
     ], shown=("url",))
 
 
@@ -127,7 +163,12 @@ CHECKERS = {
         *_SMTP,
         _given("host", Block("Old way to list hosts.", _NET), "hosts as they were listed once", repeat=Repeat.ADD),
     ]),
-    "TCP_CHECK": Block("Up when a TCP connection can be opened.", _NET, shown=("connect_timeout",)),
+    "TCP_CHECK": Block("Up when a TCP connection can be opened.", [
+        *_NET,
+        _ours("send", Text(), "what to send", default="nothing"),
+        _ours("expect", Text(example="+PONG"), "what must come in return", default="nothing"),
+        *_TLS_CHOICE,
+    ], shown=("connect_timeout",)),
     "PING_CHECK": Block("Up when an echo comes back.", _NET),
     "UDP_CHECK": Block("Up when a datagram is not refused.", [
         *_NET,
@@ -152,14 +193,31 @@ CHECKERS = {
     ]),
     "BFD_CHECK": Block("Up while a BFD session is.", [
         _given("name", Word("NAME"), "the bfd_instance", required=True), _ALPHA]),
+    "AGENT_CHECK": Block("Up when an agent on the server says so.", [
+        *_NET, _ours("send", Text(example=r"web\n"), "what to send first", default="nothing")],
+        shown=("connect_port",)),
+    "GRPC_CHECK": Block("Up when a gRPC server says that it serves.", [
+        *_NET,
+        _ours("service", Word("NAME"), "the service to ask for", default="the server as a whole",
+              sample="shop.v1.Orders"),
+        *_TLS_CHOICE,
+    ], shown=("connect_timeout",)),
 }
+
+#: Checkers that keepalived does not know. It would take what stands in their braces for keywords of the server, and
+#: their end for the server's.
+OUR_CHECKERS = ("AGENT_CHECK", "GRPC_CHECK")
 
 _SERVER = [
     *_timing(1),
     _given("connect_timeout", _SHORT, "default of the checkers' connect_timeout", fatal=True, default="5"),
     _given("virtualhost", Word("NAME"), "default Host header", sample="www.example.org"),
-    _given("snmp_name", Word("NAME", default=""), "label for SNMP", sample="shop"),
+    _given("snmp_name", Word("NAME", default=""), "label for SNMP", sample="shop",
+           ignored="there is no SNMP agent"),
 ]
+
+#: Checkers that something else is needed for.
+_MISSING = {"BFD_CHECK": {"unsafe": "the server would count as down for ever"}}
 
 REAL_SERVER = Block("One back end.", name="IP [PORT]", head=IpPort(), shown=("TCP_CHECK",), children=[
     *_SERVER, _ALPHA,
@@ -170,9 +228,12 @@ REAL_SERVER = Block("One back end.", name="IP [PORT]", head=IpPort(), shown=("TC
     _given("lthreshold", Whole(0, U32), "connections below which it gets some again", fatal=True, default="none",
            sample="800"),
     _given("inhibit_on_failure", OptBool(), "when it fails keep it, with weight 0", default="the service's"),
-    _given("smtp_alert", OptBool(), "send mail on changes", default="true"),
+    _given("smtp_alert", OptBool(), "send mail on changes", default="true", ignored=_MAIL),
     *_scripts(notify_up="when it comes up", notify_down="when it goes down"),
-    *(_given(name, block, f"a check: {block.doc[0].lower()}{block.doc[1:-1]}", repeat=Repeat.ADD)
+    _ours("slow_start", Seconds(0, 86400, 3), "time in which its weight grows after it comes back", default="0",
+          sample="30"),
+    *(_given(name, block, f"a check: {block.doc[0].lower()}{block.doc[1:-1]}", repeat=Repeat.ADD,
+             since=OURS if name in OUR_CHECKERS else "", **_MISSING.get(name, {}))
       for name, block in CHECKERS.items()),
 ])
 
@@ -205,11 +266,13 @@ VIRTUAL_SERVER = Block("One IPVS service.", name="IP [PORT]|fwmark MARK|group NA
            sample="600"),
     _given("persistence_granularity", Netmask(), "how much of a client's address counts", fatal=True,
            default="all of it"),
-    _given("smtp_alert", OptBool(), "send mail on changes of the quorum", default="smtp_alert_checker"),
+    _given("smtp_alert", OptBool(), "send mail on changes of the quorum", default="smtp_alert_checker", ignored=_MAIL),
     *_scripts(quorum_up="when the quorum is reached", quorum_down="when it is lost"),
     _given("quorum", Whole(1, U32, otherwise=1), "weight that must be up", fatal=True, default="1", sample="2"),
     _given("hysteresis", Whole(0, U32), "margin around quorum", fatal=True, default="0", sample="1"),
     _given("weight", Whole(1, I32), "default weight of real servers", fatal=True, default="1"),
+    _ours("panic_threshold", Whole(0, 100, "PERCENT"), "keep all real servers when fewer than that are up",
+          default="0, never", sample="40"),
     _given("sorry_server", IpPort(), "used when the quorum is lost", fatal=True, sample="192.0.2.66 80"),
     _given("sorry_server_inhibit", Flag(), "inhibit_on_failure for it", default="off"),
     _given("sorry_server_lvs_method", _METHOD, "how packets get to it", default="lvs_method"),

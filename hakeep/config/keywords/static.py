@@ -25,7 +25,6 @@ from hakeep.config.values.routes import ROUTE, RULE
 from hakeep.config.values.words import Word
 
 U32 = 2**32 - 1
-_LVS = "virtual servers are not run"
 _TRACKER = "nothing is tracked yet"
 
 
@@ -37,7 +36,7 @@ class Config(Section):
         default="the one it is started in")
     net_namespace_ipvs: str | None = keyword(
         Word("NAME", default=""), "network namespace of the IPVS tables", process="lvs", reload="never",
-        ignored=_LVS, default="net_namespace")
+        ignored="the IPVS tables are those of net_namespace", default="net_namespace")
     namespace_with_ipsets: bool | None = keyword(
         Flag(), "ipsets in namespaces on kernels before 3.13", ignored="packets are filtered by nftables in any case")
     use_pid_dir: bool | None = keyword(
@@ -64,7 +63,7 @@ class Config(Section):
         VRRP_TRACK_PROCESS, "processes that count", repeat=Repeat.ADD, fatal=True, ignored=_TRACKER)
     track_file: tuple[Plain, ...] = keyword(
         TRACK_FILE, "a file whose number counts", repeat=Repeat.ADD, fatal=True, old=("vrrp_track_file",),
-        ignored=_TRACKER)
+        ignored="only FILE_CHECK looks at it yet")
     track_group: tuple[Plain, ...] = keyword(
         TRACK_GROUP, "instances that static addresses follow", repeat=Repeat.ADD, ignored=_TRACKER)
     interface_up_down_delays: tuple[tuple[str, float, float], ...] = keyword(
@@ -82,12 +81,10 @@ class Config(Section):
         Entries(RULE), "policy rules that stay", unsafe="static rules would be missing")
 
     virtual_server: tuple[Plain, ...] = keyword(
-        VIRTUAL_SERVER, "an IPVS service", repeat=Repeat.ADD, process="lvs", fatal=True, ignored=_LVS)
+        VIRTUAL_SERVER, "an IPVS service", repeat=Repeat.ADD, process="lvs", fatal=True)
     virtual_server_group: tuple[Plain, ...] = keyword(
-        VIRTUAL_SERVER_GROUP, "addresses that share a service", repeat=Repeat.ADD, process="lvs", fatal=True,
-        ignored=_LVS)
-    SSL: Plain | None = keyword(SSL, "client certificate of SSL_GET", repeat=Repeat.REPLACE, process="lvs",
-                                ignored=_LVS)
+        VIRTUAL_SERVER_GROUP, "addresses that share a service", repeat=Repeat.ADD, process="lvs", fatal=True)
+    SSL: Plain | None = keyword(SSL, "client certificate of SSL_GET", repeat=Repeat.REPLACE, process="lvs")
     bfd_instance: tuple[Plain, ...] = keyword(
         BFD_INSTANCE, "a BFD session", repeat=Repeat.ADD, process="bfd", ignored="BFD sessions are not run")
 

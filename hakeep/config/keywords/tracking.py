@@ -82,7 +82,7 @@ class VrrpScript(Section):
 VRRP_SYNC_GROUP = block_of(VrrpSyncGroup, name="NAME", exact=True, unique=True)
 VRRP_SCRIPT = block_of(VrrpScript, name="NAME", exact=False, shown=("interval", "fall", "weight"))
 
-VRRP_TRACK_PROCESS = Block("Counts running processes of a command.", name="NAME", unique=True, children=[
+VRRP_TRACK_PROCESS = Block("Counts running processes of a command.", name="NAME", unique=True, silent=True, children=[
     given("process", Words("COMMAND [PARAM ...]", example="nginx"),
           "the command; with PARAMs all arguments are compared", fatal=True, required=True),
     given("param_match", Choice("initial", "partial", default="exact"), "how PARAMs are compared", default="exactly"),
@@ -95,7 +95,7 @@ VRRP_TRACK_PROCESS = Block("Counts running processes of a command.", name="NAME"
     given("full_command", Flag(), "compare the whole command line", default="off"),
 ])
 
-TRACK_FILE = Block("A file whose number counts.", name="NAME", unique=True, children=[
+TRACK_FILE = Block("A file whose number counts.", name="NAME", unique=True, silent=True, children=[
     given("file", Word("PATH"), "the file", required=True, sample="/run/load"),
     given("weight", Weight(-254, 254), "factor of the number; 0: any other number means FAULT", default="1"),
     given("init_file", Options("[VALUE] [overwrite]", [("value", lambda word: "" if word.lstrip("+-").isdecimal()

@@ -150,8 +150,7 @@ class VrrpInstance(Section):
         Flag(), "has no effect", obsolete="take it out: the family is seen from the addresses")
     lvs_sync_daemon_interface: str | None = keyword(
         interface_name(), "old form of lvs_sync_daemon in global_defs", fatal=True, repeat=Repeat.FIRST,
-        obsolete="use lvs_sync_daemon in global_defs", process="lvs",
-        ignored="the IPVS synchronisation daemon is left as it is")
+        obsolete="use lvs_sync_daemon in global_defs", process="lvs")
 
     garp_master_delay: int | None = keyword(
         Whole(0, 4294, "SECONDS"), "pause before the second burst of announcements; 0: no second", fatal=True,

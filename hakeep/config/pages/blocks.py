@@ -84,8 +84,7 @@ The keyword before it takes a value, not a block. The block is left out.
 Example::
 
     vrrp_instance VI_1 {
-        interface { eth0 }
-        interface eth0
+        interface eth0 { mtu 1500 }
         virtual_router_id 51
         virtual_ipaddress { 192.0.2.100/24 }
     }

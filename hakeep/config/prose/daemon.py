@@ -10,6 +10,14 @@ process_name
 vrrp_process_name
     At most 15 characters. It changes what `ps -e` shows, not the path of the program.
 
+lvs_backend
+    ipvs is the kernel's own load balancer. nftables does with less of it, by rewriting addresses, where the kernel has
+    no IPVS, as in many containers. auto takes ipvs if the kernel has it, else nftables. memory forwards nothing and is
+    for trying things out.
+
+lvs_checks_in_flight
+    With very many servers, checks that come due at the same moment wait for one another.
+
 checker_process_name bfd_process_name
     At most 15 characters.
 

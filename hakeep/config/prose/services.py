@@ -95,6 +95,13 @@ virtual_server/weight
 real_server/weight
     The more weight, the larger the share. 0 means no new connections.
 
+panic_threshold
+    When most servers fail at once, the fault is more likely on the way to them, or in the check, than in all of them.
+    Then all stay in use until more are well again.
+
+slow_start
+    A server that has just come back has cold caches: it begins with a tenth of its weight.
+
 sorry_server
     The page that says so when no server is left.
 

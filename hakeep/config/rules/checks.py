@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hakeep.config.diagnostic import Code
+from hakeep.config.keywords.lvs import OUR_CHECKERS
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
 from hakeep.config.rules.servers import CHECKS, checked
 from hakeep.config.rules.view import View
 from hakeep.config.schema import Plain, Section
 
+#: Checks of protocols that have no port of their own.
+_NEED_PORT = ("TCP_CHECK", "UDP_CHECK", "AGENT_CHECK", "GRPC_CHECK")
+
 
 @rule(Code.CHECK_INCOMPLETE)
 def incomplete(view: View) -> Iterator[Found]:
-    """An HTTP check without a page
+    """A check without what it looks at
 
     HTTP_GET and SSL_GET fetch the pages that their url blocks name, and each url needs a path. Without them there is
-    nothing to fetch.
+    nothing to fetch, as there is nothing to run for a MISC_CHECK without misc_path.
 
     Example::
 
@@ -37,13 +41,15 @@ def incomplete(view: View) -> Iterator[Found]:
         }
     """
     for service, _, kind, check in _checks(view):
-        if kind in ("HTTP_GET", "SSL_GET"):
-            urls = check.get("url") or ()
-            if not urls:
-                yield error(f"virtual_server {service.name}: {kind} has no url", check.span())
-            for url in urls:
-                if not url.get("path"):
-                    yield error(f"virtual_server {service.name}: this url has no path", url.span())
+        urls = check.get("url") or ()
+        needed = {"HTTP_GET": "url", "SSL_GET": "url", "MISC_CHECK": "misc_path"}.get(kind)
+        if needed and needed not in check.places:  # a bad one has been told
+            yield error(f"virtual_server {service.name}: {kind} has no {needed}", check.closing(),
+                        also=(check.span(), "it begins here"))
+        for url in urls:
+            if "path" not in url.places:
+                yield error(f"virtual_server {service.name}: this url has no path", url.closing(),
+                            also=(url.span(), "it begins here"))
 
 
 @rule(Code.UNCHECKED)
@@ -152,6 +158,74 @@ def port(view: View) -> Iterator[Found]:
             yield warning(f"{kind} of {server.name} goes to port {number}", check.span(),
                           also=(section.span("connect_port" if section is check else ""), "the port"),
                           fix=f"use {wrong[kind][1]}")
+
+
+@rule(Code.CHECK_WITHOUT_PORT)
+def without_port(view: View) -> Iterator[Found]:
+    """A check that has no port to ask
+
+    A check goes to the port of the real server, else of the service. A firewall mark has none, nor has a service for
+    all ports. Checks of a protocol with a port of its own use that (80, 443, 25, 53); the others need connect_port, or
+    they ask port 0, where nobody listens, and the server is down for ever.
+
+    Example::
+
+        virtual_server fwmark 7 {
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server fwmark 7 {
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 { TCP_CHECK { connect_port 80 } }
+        }
+    """
+    ports = {group.name: any(entry.port for entry in group.get("entries", ()))
+             for group in view.config.virtual_server_group}
+    for service, server, kind, check in _checks(view):
+        known = check.get("connect_port") or server.head[1] or service.head.port or ports.get(service.head.group)
+        if kind in _NEED_PORT and not known:
+            yield warning(f"{kind} of {server.name} has no port to ask", check.span(), fix="add connect_port PORT",
+                          also=(server.span(), "its server has none either"))
+
+
+@rule(Code.CHECK_OURS)
+def ours(view: View) -> Iterator[Found]:
+    """A check that keepalived does not know
+
+    Words of hakeep's own are lines, which a keepalived that reads the same file reports and passes over. AGENT_CHECK
+    and GRPC_CHECK are blocks. keepalived takes what stands in an unknown block for keywords of the block around it, and
+    its closing brace for that block's: the real server ends there, and what follows is lost. As long as keepalived may
+    read the file, use a check that both know.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { AGENT_CHECK { connect_port 8777 } }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+    """
+    told: set[str] = set()
+    for _, _, kind, check in _checks(view):
+        if kind in OUR_CHECKERS and kind not in told:
+            told.add(kind)  # one word, one note
+            yield advice(f"keepalived does not know {kind}, and would take its end for that of real_server",
+                         check.span(), note="this matters only if keepalived reads the file too")
 
 
 def _checks(view: View) -> Iterator[tuple[Plain, Plain, str, Plain]]:

@@ -318,6 +318,7 @@ def unknown_interface(view: View) -> Iterator[Found]:
         default = view.globals.default_interface or "eth0"
         needed += [(address.dev or default, config, "static_ipaddress", index)
                    for index, address in enumerate(config.static_ipaddress)]
+        needed += _ways(view)
         for name, section, keyword, index in needed:
             if lacks(name):
                 yield error(f"there is no interface {name}", section.span(keyword, index, 0), stops=True,
@@ -331,6 +332,14 @@ def unknown_interface(view: View) -> Iterator[Found]:
     for index, (name, _, _) in enumerate(config.interface_up_down_delays):
         if lacks(name):
             yield error(f"there is no interface {name}", config.span("interface_up_down_delays", index, 0))
+
+
+def _ways(view: View) -> Iterator[tuple[str, Section, str, int]]:
+    """The interfaces that routes and rules name: name, section, list and which entry of it."""
+    for section in (view.config, *view.config.vrrp_instance):
+        for keyword in ("static_routes", "static_rules", "virtual_routes", "virtual_rules"):
+            for index, entry in enumerate(getattr(section, keyword, ())):
+                yield from ((word, section, keyword, index) for option, word in entry if option in ("dev", "oif"))
 
 
 @rule(Code.BFD_HOPS)

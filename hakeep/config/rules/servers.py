@@ -10,7 +10,7 @@ from hakeep.config.keywords.lvs import CHECKERS
 from hakeep.config.rules.rule import Found, error, rule, warning
 from hakeep.config.rules.view import View
 from hakeep.config.schema import Plain
-from hakeep.config.values.services import ServiceKey
+from hakeep.config.values.services import AddressRange, ServiceKey
 
 #: Keywords that hold lists of checkers.
 CHECKS = tuple(CHECKERS)
@@ -87,7 +87,8 @@ def direct_port(view: View) -> Iterator[Found]:
 def family(view: View) -> Iterator[Found]:
     """A real server of another family than the service
 
-    NAT and DR cannot turn IPv4 into IPv6 or back. Such a server is dropped; only TUN can reach it.
+    NAT and DR cannot turn IPv4 into IPv6 or back. Such a server is dropped, and so is such a sorry server; only TUN can
+    reach it. The family of a firewall mark is ip_family, else that of the first real server.
 
     Example::
 
@@ -107,11 +108,18 @@ def family(view: View) -> Iterator[Found]:
             real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
         }
     """
-    for service, server in _servers(view):
-        key: ServiceKey = service.head
-        if key.ip and server.head[0].version != key.ip.version and _method(service, server) != "TUN":
-            yield error(f"virtual_server {service.name}: real_server {server.name} is of another family",
-                        server.span(word=1), also=(service.span(word=1), "the service's address"))
+    for service in view.services:
+        families = _families(service, view)
+        also = (service.span(word=1), "the service's address" if service.head.ip else "the service")
+        for server in service.get("real_server") or ():
+            if server.head[0].version not in families and _method(service, server) != "TUN":
+                yield error(f"virtual_server {service.name}: real_server {server.name} is of another family",
+                            server.span(word=1), also=also)
+        sorry = service.get("sorry_server")
+        method = service.get("sorry_server_lvs_method") or service.get("lvs_method") or ()
+        if sorry and sorry[0].version not in families and dict(method).get("method") != "TUN":
+            yield error(f"virtual_server {service.name}: the sorry_server is of another family",
+                        service.span("sorry_server", word=1), also=also)
 
 
 @rule(Code.SERVER_IS_SERVICE)
@@ -343,6 +351,19 @@ def _servers(view: View) -> Iterator[tuple[Plain, Plain]]:
     for service in view.services:
         for server in service.get("real_server") or ():
             yield service, server
+
+
+def _families(service: Plain, view: View) -> set[int]:
+    """The IP versions of a service; a group may have both."""
+    key: ServiceKey = service.head
+    if key.ip:
+        return {key.ip.version}
+    said = {"inet": 4, "inet6": 6}.get(service.get("ip_family", ""), 0)
+    servers = service.get("real_server") or ()
+    of_marks = said or (servers[0].head[0].version if servers else service.get("sorry_server")[0].version)
+    groups = (group.get("entries", ()) for group in view.config.virtual_server_group if group.name == key.group)
+    entries: tuple[AddressRange, ...] = next(groups, ()) if key.group else ()
+    return {entry.first.version if entry.first else entry.family or of_marks for entry in entries} or {of_marks}
 
 
 def _method(service: Plain, server: Plain) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hakeep.config.diagnostic import Code
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
 from hakeep.config.rules.view import View
-from hakeep.config.values.services import AddressRange, ServiceKey
+from hakeep.config.values.services import MOST_ADDRESSES, AddressRange, ServiceKey
 from hakeep.objects.rtnl import IPAddress
 
 
@@ -96,8 +96,9 @@ def port_zero(view: View) -> Iterator[Found]:
 def ha_suspend(view: View) -> Iterator[Found]:
     """ha_suspend for an address that never comes
 
-    With ha_suspend a service is checked only while its address is on this machine. If no VRRP instance holds the
-    address, or the service is a firewall mark or a group, nothing ever brings it: the checks may never run.
+    With ha_suspend a service is checked only while its address is on this machine, and one of a group while any of the
+    group's is. If no VRRP instance holds it, nothing ever brings it, and the checks may never run. A firewall mark has
+    none to wait for. keepalived does not look at the addresses of groups.
 
     Example::
 
@@ -131,7 +132,8 @@ def ha_suspend(view: View) -> Iterator[Found]:
             continue
         why = (f"no vrrp_instance has the address {key.ip}" if key.ip is not None and key.ip not in held
                else "a firewall mark has no address to wait for" if key.fwmark
-               else "a group has no address to wait for" if key.group else "")
+               else "no vrrp_instance has an address of its group" if key.group and not _holds(held, view, key.group)
+               else "")
         if why:
             yield warning(f"virtual_server {service.name}: {why}", service.span("ha_suspend"))
 
@@ -183,6 +185,50 @@ def group_families(view: View) -> Iterator[Found]:
                           also=(group.span("entries", families.index(known[0])), "the first one"))
 
 
+@rule(Code.GROUP_SIZE)
+def group_size(view: View) -> Iterator[Found]:
+    """A virtual_server_group of very many addresses
+
+    Each address is a service in the kernel with all real servers in it: the network of one short prefix is more than
+    any kernel has room for. Of one entry the first 65536 addresses are used. For a whole network, mark its packets and
+    use the firewall mark.
+
+    Example::
+
+        virtual_server_group web {
+            2001:db8::/64 80
+        }
+        virtual_server group web {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 2001:db8:1::21 80 { TCP_CHECK { connect_timeout 3 } }
+        }
+
+    Cure::
+
+        virtual_server_group web {
+            fwmark 7 inet6
+        }
+        virtual_server group web {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 2001:db8:1::21 80 { TCP_CHECK { connect_port 80 } }
+        }
+    """
+    for group in view.config.virtual_server_group:
+        entries: tuple[AddressRange, ...] = group.get("entries", ())
+        for index, entry in enumerate(entries):
+            if entry.first is None or entry.last is None:
+                continue
+            count = int(entry.last) - int(entry.first) + 1
+            if count > MOST_ADDRESSES:
+                many = f"{count}" if count < 10**12 else f"10^{len(str(count)) - 1}"
+                yield warning(f"virtual_server_group {group.name}: these are {many} addresses; the first "
+                              f"{MOST_ADDRESSES} are used", group.span("entries", index, 0), fix="use a fwmark")
+
+
 @rule(Code.PERSISTENCE)
 def persistence(view: View) -> Iterator[Found]:
     """persistence_granularity without persistence_timeout
@@ -215,6 +261,13 @@ def persistence(view: View) -> Iterator[Found]:
         if service.get("persistence_granularity") is not None and "persistence_timeout" not in service.places:
             yield advice(f"virtual_server {service.name}: persistence_granularity turns persistence on, for 360 s",
                          service.span("persistence_granularity"), fix="add persistence_timeout SECONDS")
+
+
+def _holds(held: set[IPAddress], view: View, name: str) -> bool:
+    """Whether one of these is an address of the group."""
+    entries = next((group.get("entries", ()) for group in view.config.virtual_server_group if group.name == name), ())
+    return any(entry.first and entry.first.version == ip.version and int(entry.first) <= int(ip) <= int(entry.last)
+               for entry in entries for ip in held)
 
 
 def _leads_here(view: View, ip: IPAddress) -> bool:

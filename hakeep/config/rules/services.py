@@ -1,4 +1,4 @@
-"""Virtual servers: what each needs, and what does not go together in it. None of them is run yet."""
+"""Virtual servers: what each needs, and what does not go together in it."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def one_packet(view: View) -> Iterator[Found]:
         }
     """
     for service in view.services:
-        if service.get("ops") and service.get("protocol") != "UDP":
+        if service.get("ops") and service.get("protocol", "UDP") != "UDP" and not service.head.fwmark:
             yield error(f"virtual_server {service.name}: ops is for UDP only", service.span("ops"),
                         also=(service.span("protocol", word=1), "the protocol"))
 

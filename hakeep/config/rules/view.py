@@ -181,7 +181,8 @@ class View:
         """What the entries of each list of trackers can name; the first one of a name counts."""
         config = self.config
         return {
-            "track_script": {s.name: s for s in reversed(config.vrrp_script) if s.script},
+            "track_script": {s.name: s for s in reversed(config.vrrp_script)
+                             if s.script or "script" in s.places},  # what is wrong with that one has been told
             "track_file": {s.name: s for s in reversed(config.track_file) if s.get("file")},
             "track_process": {s.name: s for s in reversed(config.vrrp_track_process) if s.get("process")},
             "track_bfd": {s.name: s for s in reversed(config.bfd_instance) if s.get("neighbor_ip")},

@@ -27,7 +27,11 @@ def settle(config: Config, host: Host | None = None) -> tuple[Settings, list[Dia
         if instance:
             pairs.append((written, instance))
     instances = check_among(pairs, findings)
+    director = None
+    if config.virtual_server:
+        from hakeep.config.settle.lvs import settle_director  # a router without virtual servers need not wait for it
+
+        director = settle_director(config, settled_globals)
     settings = Settings(
-        globals=settled_globals, vrrp=instances, uses_lvs=bool(config.virtual_server),
-        uses_bfd=bool(config.bfd_instance))
+        globals=settled_globals, vrrp=instances, lvs=director, uses_bfd=bool(config.bfd_instance))
     return settings, findings

@@ -82,6 +82,11 @@ def _need_some(subject: Subject, some: bool) -> None:
         why = "version 3" if subject.version == 3 else "strict_mode"
         subject.cannot_run(Code.NO_VIP, f"{why} needs an address in virtual_ipaddress", "virtual_ipaddress",
                            fix="" if subject.strict else "or say no_virtual_ipaddress")
+    elif not subject.runs:
+        return  # why it does not run has been told
+    elif written.virtual_ipaddress or "virtual_ipaddress" in written.refused:
+        subject.findings.advise(Code.NO_VIP, f"{written.name}: there is no good address in virtual_ipaddress",
+                                subject.place("virtual_ipaddress", -1), note="what is wrong with them has been told")
     else:
         subject.warn(Code.NO_VIP, "there is no address in virtual_ipaddress", "virtual_ipaddress",
                      verdict=Verdict.GENERAL)

@@ -28,6 +28,8 @@ def settle_authentication(subject: Subject, hmac: bool) -> tuple[str, bytes]:
     elif subject.version == 3:
         problem = "version 3 has no authentication"
     elif not password:
+        if password is None and "auth_pass" in written.places:  # a bad one has been told
+            return "", b""
         problem = "authentication needs auth_pass"
     elif kind == "AH" and subject.family == 6:
         problem = "AH is for IPv4 only"

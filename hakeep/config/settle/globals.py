@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hakeep.config.diagnostic import Code, Findings, Verdict
 from hakeep.config.host import Host
 from hakeep.config.keywords.global_defs import GlobalDefs
@@ -23,7 +25,7 @@ def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
         process_name=written.process_name or "",
         child_wait_time=5.0 if config.child_wait_time is None else float(config.child_wait_time),
         umask=0o177 if written.umask is None else written.umask,
-        vrrp_process=_process(written),
+        vrrp_process=settle_process(written, "vrrp", "vrrp"),
         startup_script=written.startup_script,
         startup_script_timeout=float(written.startup_script_timeout or 10),
         shutdown_script=written.shutdown_script,
@@ -32,8 +34,8 @@ def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
         script_group=group,
         enable_script_security=bool(written.enable_script_security),
         set_supplementary_groups=bool(written.set_supplementary_groups),
-        notify_fifo=_fifo(written.notify_fifo, written.notify_fifo_script),
-        vrrp_notify_fifo=_fifo(written.vrrp_notify_fifo, written.vrrp_notify_fifo_script),
+        notify_fifo=settle_fifo(written.notify_fifo, written.notify_fifo_script),
+        vrrp_notify_fifo=settle_fifo(written.vrrp_notify_fifo, written.vrrp_notify_fifo_script),
         fifo_write_vrrp_states_on_reload=bool(written.fifo_write_vrrp_states_on_reload),
         vrrp_startup_delay=written.vrrp_startup_delay or 0.0,
         vrrp_delay_after_boot=written.vrrp_delay_after_boot or 0.0,
@@ -58,19 +60,24 @@ def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
     )
 
 
-def _process(written: GlobalDefs) -> Process:
-    title = "hakeep_vrrp" if written.process_names else ""
+def settle_process(written: GlobalDefs, prefix: str, worker: str) -> Process:
+    """How a worker is to run. `prefix` begins the keywords that say so."""
+
+    def of(what: str) -> Any:
+        return getattr(written, f"{prefix}_{what}")
+
     return Process(
-        name=written.vrrp_process_name or title,
-        priority=written.vrrp_priority or 0,
-        rt_priority=written.vrrp_rt_priority or 0,
-        no_swap=bool(written.vrrp_no_swap),
-        cpu_affinity=written.vrrp_cpu_affinity or (),
-        rlimit_rttime=max(2, written.vrrp_rlimit_rttime or 10000),
+        name=of("process_name") or (f"hakeep_{worker}" if written.process_names else ""),
+        priority=of("priority") or 0,
+        rt_priority=of("rt_priority") or 0,
+        no_swap=bool(of("no_swap")),
+        cpu_affinity=of("cpu_affinity") or (),
+        rlimit_rttime=max(2, of("rlimit_rttime") or 10000),
     )
 
 
-def _fifo(words: tuple[str, str | None, str | None] | None, script: Script | None) -> Fifo | None:
+def settle_fifo(words: tuple[str, str | None, str | None] | None, script: Script | None) -> Fifo | None:
+    """A named pipe and who reads it, if there is one."""
     return Fifo(*words, script=script) if words else None
 
 
@@ -92,11 +99,13 @@ def _garp_limits(config: Config, written: GlobalDefs, host: Host, findings: Find
                                    fix="dynamic_interfaces in global_defs allows for interfaces that come later")
                 taken.add(name)
                 interfaces.append(name)
-        if not interfaces or not (group.garp_interval or group.gna_interval):
-            lacks = "an interval" if interfaces else "an interface"
-            begin = group.span()
-            findings.error(Code.GARP_GROUP, f"this garp_group has no effect: it lacks {lacks}", group.closing(),
+        begin = group.span()
+        if not {"garp_interval", "gna_interval"} & group.places.keys():
+            findings.error(Code.GARP_GROUP, "this garp_group has no effect: it lacks an interval", group.closing(),
                            also=(begin, "it begins here") if begin else None)
+        elif not interfaces:
+            findings.warning(Code.GARP_GROUP, "this garp_group has no effect: it lacks an interface", begin)
+        if not interfaces or not (group.garp_interval or group.gna_interval):
             continue
         limits.append(GarpLimit(tuple(interfaces), group.garp_interval or 0.0, group.gna_interval or 0.0))
     return tuple(limits)
@@ -122,7 +131,7 @@ def _check(written: GlobalDefs, host: Host, findings: Findings) -> None:
         name = written.script_user[1]
         if name not in host.groups and not name.isdecimal():
             findings.error(Code.UNKNOWN_USER, f"there is no group {name}", written.span("script_user"))
-    for fifo in ("notify_fifo", "vrrp_notify_fifo"):
+    for fifo in ("notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"):
         if getattr(written, f"{fifo}_script") and not getattr(written, fifo):
             findings.warning(Code.UNUSED, f"{fifo}_script has nothing to read without {fifo}",
                              written.span(f"{fifo}_script"))

@@ -92,7 +92,7 @@ def _identify(subject: Subject) -> None:
     first = written.virtual_ipaddress[0].ip if written.virtual_ipaddress else written.source_ip
     if first is None and written.unicast_peer:
         first = written.unicast_peer[0].ip
-    subject.family = first.version if first else 4
+    subject.family = first.version if first else 6 if written.native_ipv6 else 4
     subject.strict = either(written.strict_mode, g.vrrp_strict)
     subject.version = written.version or (3 if subject.family == 6 else g.vrrp_version or 2)
     version_first = written.order("version") < written.order("virtual_ipaddress", 0)
@@ -102,7 +102,7 @@ def _identify(subject: Subject) -> None:
                       note="" if subject.strict else "it would be, with version before the addresses")
     if written.priority is not None:
         subject.priority = written.priority
-    elif written.state == "MASTER":
+    elif written.state == "MASTER" and "priority" not in written.places:
         subject.priority = 255
         subject.warn(Code.OWNER, "state MASTER without priority makes this router the owner of the addresses",
                      "state", note="it takes priority 255 and is always master", fix="give it a priority")
@@ -193,7 +193,8 @@ def _owner_ignores(subject: Subject) -> bool:
 def _unicast_ttl(subject: Subject) -> int | None:
     ttl = subject.written.unicast_ttl
     if ttl is not None and not subject.unicast:
-        subject.error(Code.UNICAST, "unicast_ttl has no effect without peers", "unicast_ttl")
+        subject.error(Code.UNICAST, "unicast_ttl has no effect without peers", "unicast_ttl",
+                      until="there is no unicast_peer up to here")
         return None
     return ttl
 

@@ -62,11 +62,12 @@ class Subject:
 
     def error(
         self, code: Code, message: str, keyword: str = "", *, index: int = -1, section: Section | None = None,
-        note: str = "", fix: str = "", verdict: Verdict = Verdict.GENERAL,
+        note: str = "", fix: str = "", verdict: Verdict = Verdict.GENERAL, until: str = "",
     ) -> None:
-        """A mistake that the instance survives."""
+        """A mistake that the instance survives. `until` says what the end of the instance shows of it."""
+        end = self.written.closing() if until else None
         self.findings.error(code, f"{self.written.name}: {message}", self.place(keyword, index, section), note=note,
-                            fix=fix, verdict=verdict)
+                            fix=fix, verdict=verdict, also=(end, until) if end else None)
 
     def stop(
         self, code: Code, message: str, keyword: str = "", *, index: int = -1, section: Section | None = None,

@@ -42,8 +42,13 @@ def _word_without_peers(subject: Subject) -> None:
     written = subject.written
     for keyword in _UNICAST_WORDS:
         lines = written.places.get(keyword)
-        if lines is not None and not (keyword == "source_ip" and lines[-1].words[0] != "unicast_src_ip"):
+        if keyword == "source_ip" and lines is not None:
+            lines = tuple(line for line in lines if line.words[0] == "unicast_src_ip") or None
+        if lines is not None:
             span = lines[-1].span() if lines else subject.span()
+            if written.unicast_peer or "unicast_peer" in written.refused:
+                subject.findings.advise(Code.UNICAST, f"{written.name}: without a good peer it uses multicast", span)
+                return
             subject.findings.append(Found(
                 Code.UNICAST, Severity.WARNING, f"{written.name}: without unicast peers it uses multicast", span,
                 note="this is an old habit of keepalived's that may go away",
@@ -102,7 +107,7 @@ def settle_vmac(subject: Subject) -> Vmac | None:
                           "allow", "use_vmac", note="they go out of the VMAC")
     elif subject.unicast and not xmit_base:
         subject.error(Code.VMAC, "with peers adverts go out of the base interface", "use_vmac",
-                      fix="add vmac_xmit_base", verdict=Verdict.GENERAL)
+                      fix="add vmac_xmit_base", until="there is no vmac_xmit_base up to here")
         xmit_base = True
     return Vmac(use.name, mac, xmit_base, _prefix(subject), bool(written.use_vmac_addr))
 

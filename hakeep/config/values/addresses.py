@@ -343,16 +343,18 @@ def parse_prefix(word: str, index: int, complain: Complain) -> tuple[IPAddress, 
         return ip, None
     mask = parse_ip(length)
     bits = f"{int(mask):0{mask.max_prefixlen}b}" if mask and mask.version == ip.version else "01"
-    complain(Complaint(f"'{length}' is not a prefix length" if length else "a prefix length is missing after '/'",
-                       index, Code.BAD_NUMBER, note=note, fix="" if "01" in bits else f"write {ip}/{bits.count('1')}"))
+    if length:
+        complain(Complaint(f"'{length}' is not a prefix length", index, Code.BAD_NUMBER, note=note,
+                           fix="" if "01" in bits else f"write {ip}/{bits.count('1')}"))
+    else:
+        complain(Complaint("a prefix length is missing after '/'", index, Code.BAD_NUMBER, Severity.WARNING, Verdict.OK,
+                           note=note))
     return ip, None
 
 
 def _dev(ip: IPAddress, word: str, index: int, given: dict[str, object], complain: Complain) -> None:
     if "dev" in given:
         raise Invalid("an address has one dev only", index, code=Code.BAD_ENTRY)
-    if len(word) > 15:
-        raise Invalid(f"interface name '{word}' is longer than 15 characters", index, code=Code.TOO_LONG)
     given["dev"] = word
 
 

@@ -59,7 +59,7 @@ def prefix(word: str) -> str:
 
 
 def interface(word: str) -> str:
-    return "" if 0 < len(word) <= 15 else "an interface name of at most 15 characters"
+    return "" if word else "the name of an interface"
 
 
 class Options(Value[Pairs]):

@@ -44,20 +44,51 @@ def _one_family(pairs: Pairs, options: Iterable[str], what: str) -> None:
                       note=f"the {what} is left out")
 
 
-def _duration(word: str) -> str:
-    number = word.removesuffix("ms").removesuffix("s")
-    good = number.replace(".", "", 1).isdecimal() and number.isascii()
-    return "" if good else "a time, with ms or s after it"
+def _duration(most: int) -> Check:
+    """A time of at most so many milliseconds, which it is in unless an s comes after it."""
 
+    def check(word: str) -> str:
+        match = _TIME.fullmatch(word)
+        if not match:
+            return "a time: milliseconds, or seconds with s after them"
+        seconds, milliseconds = match.groups()
+        time = float(seconds) * 1000 if seconds else int(milliseconds)
+        return "" if time <= most else f"a time up to {most} ms"
+
+    return check
+
+
+def _named(most: int, sign: str = "\0") -> Check:
+    """A number, or a name that iproute2 has in a table; or two of them with `sign` between."""
+
+    def check(word: str) -> str:
+        good = all(not part[:1].isdecimal() or _number(part, most) for part in word.split(sign, 1))
+        return "" if good else f"a name, or a number up to {most}"
+
+    return check
+
+
+def _numbers(most: int) -> Check:
+    """A number, or a range of them."""
+
+    def check(word: str) -> str:
+        good = all(part.isdecimal() and _number(part, most) for part in word.split("-", 1))
+        return "" if good else f"a number up to {most}, or a range"
+
+    return check
+
+
+_TIME = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,3})?|\.[0-9]{1,3})s|([0-9]{1,12})(?:ms)?")
 
 _ROUTE: dict[str, Check | None] = {
     "inet": None, "inet6": None, "to": prefix, **dict.fromkeys(_TYPES, None), "src": ip, "via": anything,
-    "from": prefix, "tos": anything, "table": anything, "protocol": anything, "scope": _scope,
+    "from": prefix, "tos": _named(255), "table": _named(U32), "protocol": _named(255), "scope": _scope,
     "metric": whole(0, U32), "dev": interface, "onlink": None, "encap": anything, "mtu": whole(0, U32),
-    "advmss": whole(0, U32), "rtt": _duration, "rttvar": _duration, "reordering": whole(0, U32), "cwnd": whole(0, U32),
-    "ssthresh": whole(0, U32), "rto_min": _duration, "congctl": anything, "expires": whole(0, U32),
-    "hoplimit": whole(0, 255), "window": whole(0, U32), "initcwnd": whole(0, U32), "initrwnd": whole(0, U32),
-    "quickack": whole(0, 1), "realms": anything, "features": one_of("ecn"), "pref": one_of("low", "medium", "high"),
+    "advmss": whole(0, U32), "rtt": _duration(960_000), "rttvar": _duration(480_000), "reordering": whole(0, U32),
+    "cwnd": whole(0, U32), "ssthresh": whole(0, U32), "rto_min": _duration(120_000), "congctl": anything,
+    "expires": whole(0, U32), "hoplimit": whole(0, 255), "window": whole(0, U32), "initcwnd": whole(0, U32),
+    "initrwnd": whole(0, U32), "quickack": whole(0, 1), "realms": _named(255, "/"), "features": one_of("ecn"),
+    "pref": one_of("low", "medium", "high"),
     "ttl-propagate": one_of("enabled", "disabled"), "fastopen_no_cookie": whole(0, 1), "add": None, "prepend": None,
     "append": None, "nexthop": None, "weight": whole(1, 256), "or": ip, "vrf": interface, "no_track": None,
     "track_group": anything,
@@ -80,6 +111,15 @@ class Route(Options):
     def parse(self, words: Sequence[str], complain: Complain) -> Pairs:
         pairs = super().parse(words, complain)
         _one_family(pairs, ("to", "via", "src", "from"), "route")
+        given = dict(pairs)
+        to = parse_ip(given.get("to", "").partition("/")[0])
+        for name in ("pref", "expires"):
+            if name in given and to and to.version == 4:
+                complain(Complaint(f"{name} is for IPv6 only", words.index(name), Code.BAD_ENTRY))
+        protocol = given.get("protocol", "keepalived")
+        if protocol not in ("keepalived", "18") and "dev" in given and "no_track" not in given:
+            complain(Complaint(f"a route of protocol {protocol} cannot be watched; it becomes keepalived's",
+                               words.index("protocol"), Code.BAD_ENTRY, fix="say no_track"))
         return pairs
 
     def _option(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]], complain: Complain) -> int:
@@ -97,6 +137,9 @@ class Route(Options):
                                Severity.WARNING, Verdict.DEPRECATED, fix="write nexthop"))
         if word in ("via", "gw"):
             return self._via(words, index, pairs, complain)
+        if word == "weight" and ("nexthop", "") not in pairs:
+            raise Invalid("weight is a word of a nexthop", index, code=Code.UNKNOWN_OPTION,
+                          note="the entry is left out")
         return super()._option(words, index, pairs, complain)
 
     def _encap(self, words: Sequence[str], index: int, pairs: list[tuple[str, str]]) -> int:
@@ -140,13 +183,17 @@ class Route(Options):
 
 
 _RULE: dict[str, Check | None] = {
-    "inet": None, "inet6": None, "from": prefix, "to": prefix, "not": None, "table": anything,
-    "preference": whole(0, U32), "tos": anything, "fwmark": _mark, "realms": anything,
-    "suppress_prefixlength": whole(-1, 128), "suppress_ifgroup": anything, "dev": interface, "oif": interface,
-    "tunnel-id": whole(0, 2**64 - 1), "uidrange": anything, "l3mdev": None, "protocol": anything, "ipproto": anything,
-    "sport": anything, "dport": anything, "goto": whole(0, U32), "nop": None, "type": anything,
-    **dict.fromkeys(_TYPES, None), "no_track": None, "track_group": anything,
+    "inet": None, "inet6": None, "from": prefix, "to": prefix, "not": None, "table": _named(U32),
+    "preference": whole(0, U32), "tos": _named(255), "fwmark": _mark, "realms": _named(255, "/"),
+    "suppress_prefixlength": whole(0, 2**31 - 1), "suppress_ifgroup": anything, "dev": interface, "oif": interface,
+    "tunnel-id": whole(0, 2**64 - 1), "uidrange": _numbers(U32), "l3mdev": None, "protocol": whole(0, 255),
+    "ipproto": _named(255), "sport": _numbers(65535), "dport": _numbers(65535), "goto": whole(0, U32), "nop": None,
+    "type": anything, **dict.fromkeys(_TYPES, None), "no_track": None, "track_group": anything,
 }
+
+
+#: What a rule may do with a packet.
+_ACTIONS = ("table", "goto", "nop", "l3mdev", "type", "blackhole", "unreachable", "prohibit")
 
 
 class Rule(Options):
@@ -155,6 +202,9 @@ class Rule(Options):
     def parse(self, words: Sequence[str], complain: Complain) -> Pairs:
         pairs = super().parse(words, complain)
         _one_family(pairs, ("from", "to"), "rule")
+        actions = [name for name, _ in pairs if name in _ACTIONS]
+        if len(actions) > 1:
+            raise Invalid(f"a rule does one thing only, not {' and '.join(actions)}", code=Code.BAD_ENTRY)
         return pairs
 
 

@@ -70,6 +70,8 @@ class Command(Value[Script]):
         command = value.argv[0]
         if len(value.argv) > 1 or any(blank in command for blank in BLANKS):
             command = " ".join(shell_quoted(word) for word in value.argv)  # it is split again
+            if " " not in command:  # one word, with another blank in it: nothing is split that has no blank
+                command += " "
         account = [value.user or "", value.group or ""] if value.group else [value.user] if value.user else []
         return " ".join([shell_quoted(command), *(shell_quoted(word) for word in account)])
 

@@ -15,6 +15,10 @@ from hakeep.objects.rtnl import IPAddress
 
 U32 = 2**32 - 1
 
+#: So many addresses of one entry of a virtual_server_group count. Each is a service of the kernel's, and all real
+#: servers stand in it.
+MOST_ADDRESSES = 65536
+
 
 class ServiceKey(NamedTuple):
     """A service: an address and port, or a firewall mark, or a group. Exactly one of ip, fwmark and group is set."""
