@@ -13,15 +13,16 @@ from types import ModuleType
 from typing import Any
 
 
-def _load() -> tuple[Any, Any, Any]:
+def _load() -> tuple[Any, ...]:
+    from pyroute2.netlink import ctrlmsg, genlmsg, nla
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
     from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
     from pyroute2.netlink.rtnl.ifinfmsg.plugins.ipvlan import ipvlan
 
-    return ifaddrmsg, ifinfmsg, ipvlan
+    return ifaddrmsg, ifinfmsg, ipvlan, ctrlmsg, genlmsg, nla
 
 
-def _load_alone() -> tuple[Any, Any, Any]:
+def _load_alone() -> tuple[Any, ...]:
     spec = find_spec("pyroute2")
     if "pyroute2" in sys.modules or spec is None or spec.submodule_search_locations is None:
         return _load()
@@ -40,4 +41,4 @@ def _load_alone() -> tuple[Any, Any, Any]:
             del sys.modules["pyroute2"]
 
 
-ifaddrmsg, ifinfmsg, ipvlan = _load_alone()
+ifaddrmsg, ifinfmsg, ipvlan, ctrlmsg, genlmsg, nla = _load_alone()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import re
 import socket
@@ -29,6 +30,7 @@ from hakeep.objects.filter import Device, Fence, FencedRouter, Filter, Sender, t
 _LIBRARY = "libnftables.so.1"
 
 NETLINK_NETFILTER = 12  # <linux/netlink.h>
+_JSON, _TERSE = 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_*, <nftables/libnftables.h>
 
 
 class NftError(OSError):
@@ -82,6 +84,23 @@ class Nft:
             self._run(command)
             return str(self._library.nft_ctx_get_output_buffer(self._context).decode(errors="replace"))
 
+    def listing(self, command: str, *, elements: bool = False) -> list[dict[str, Any]]:
+        """What a ``list`` command shows, as the objects of libnftables-json(5), the preface left out. The elements of
+        sets and maps, which can be many, are only there when they are asked for."""
+        with self._turn:
+            self._open()
+            self._library.nft_ctx_output_set_flags(self._context, _JSON | (0 if elements else _TERSE))
+            try:
+                self._run(command)
+                said = self._library.nft_ctx_get_output_buffer(self._context).decode(errors="replace")
+            finally:
+                self._library.nft_ctx_output_set_flags(self._context, 0)
+        try:
+            found = json.loads(said)["nftables"] if said else []
+        except (ValueError, KeyError, TypeError) as error:
+            raise NftError(f"{_LIBRARY} was built without JSON: {said[:60]!r}") from error
+        return [each for each in found if "metainfo" not in each]
+
     def release(self, table: str) -> None:
         """Delete our tables of this name, if there are any (start, stop). A family that the kernel lacks is no error,
         nor is a missing library: then there is nothing of ours to delete."""
@@ -128,6 +147,7 @@ def _load() -> Any:
         ("nft_ctx_new", context, [ctypes.c_uint32]),
         ("nft_ctx_free", None, [context]),
         ("nft_ctx_set_dry_run", None, [context, ctypes.c_bool]),
+        ("nft_ctx_output_set_flags", None, [context, ctypes.c_uint]),
         ("nft_ctx_buffer_output", ctypes.c_int, [context]),
         ("nft_ctx_buffer_error", ctypes.c_int, [context]),
         ("nft_ctx_get_output_buffer", text, [context]),
@@ -213,6 +233,7 @@ _PREAMBLE = re.compile(r"^.*?\bError: (Could not process rule: )?")
 
 # ----------------------------------------------------------------------------------------------------------- monitor
 
+_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 _NFNLGRP_NFTABLES = 7  # <linux/netfilter/nfnetlink.h>
 _NFNL_SUBSYS_NFTABLES = 10
 _NFT_MSG_DELTABLE, _NFT_MSG_NEWGEN = 2, 15  # <linux/netfilter/nf_tables.h>
@@ -240,15 +261,18 @@ class Disturbance(NamedTuple):
 class NftMonitor:
     """Watches one table name in all families. Wait until `fileno()` is readable, then call `receive()`.
 
-    Changes that `nft` made are left out. What the packet path does to sets is not notified.
+    Changes that `nft` made are left out. What the packet path does to sets is not notified. `buffer` is how many bytes
+    of notifications, ours among them, the kernel may keep for us, 0 = what it thinks fit.
     """
 
-    def __init__(self, table: str, nft: Nft) -> None:
+    def __init__(self, table: str, nft: Nft, buffer: int = 0) -> None:
         self._table = table.encode()
         self._nft = nft
         self._touched: dict[str, bool] = {}  # of the transaction that is being read: family -> gone
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER)
         try:
+            if buffer:
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
             self._socket.bind((0, 1 << (_NFNLGRP_NFTABLES - 1)))
         except OSError:
             self._socket.close()

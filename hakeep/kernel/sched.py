@@ -13,6 +13,8 @@ import signal
 from collections.abc import Collection
 from pathlib import Path
 
+from hakeep.config.settled_globals import Process
+
 _MCL_CURRENT = 1
 _MCL_FUTURE = 2
 _PR_SET_PDEATHSIG = 1
@@ -53,6 +55,18 @@ def lock_memory() -> None:
 def set_cpu_affinity(cpus: Collection[int]) -> None:
     """Run on these CPUs only, counted from 0."""
     os.sched_setaffinity(0, cpus)
+
+
+def schedule(process: Process) -> None:
+    """All that the configuration says of a worker but its name. Raises OSError."""
+    if process.priority:
+        set_nice(process.priority)
+    if process.no_swap:
+        lock_memory()
+    if process.cpu_affinity:
+        set_cpu_affinity(process.cpu_affinity)
+    if process.rt_priority:
+        set_realtime(process.rt_priority, process.rlimit_rttime)
 
 
 def set_process_name(name: str) -> None:

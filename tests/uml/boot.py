@@ -14,8 +14,9 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import groundwork
@@ -24,6 +25,9 @@ HERE = Path(__file__).resolve().parent
 
 #: What is needed, program by program, and the Debian package of each.
 TOOLS = {"linux.uml": "user-mode-linux", "modprobe": "kmod", "ip": "iproute2", "nsenter": "util-linux"}
+
+#: Kernel modules that are loaded.
+MODULES = ("ipv6", "veth", "macvlan", "nf_tables")
 
 #: Seconds for the boot, and for everything from the boot to the halt.
 BOOT_LIMIT, LIMIT = 30.0, 150.0
@@ -38,7 +42,7 @@ mkdir -p /run/netns /run/results /run/modules/lib/modules
 mount -t hostfs hostfs /run/results -o {results}
 uname -r >/run/results/booted
 ln -s /usr/lib/uml/modules/$(uname -r) /run/modules/lib/modules/
-for module in ipv6 veth macvlan nf_tables; do modprobe -d /run/modules $module; done
+for module in {modules}; do modprobe -d /run/modules $module; done
 ip link set lo up
 cd /
 {python} {inside} /run/results {scenes} >/run/results/output 2>&1
@@ -54,20 +58,24 @@ class Broken(Exception):
     """It came up, and did not do what it was told; the text is what it said."""
 
 
-def play(folder: Path, scenes: Sequence[str], limit: float = LIMIT) -> dict[str, dict[str, Any]]:
+def play(
+    folder: Path, scenes: Sequence[str], limit: float = LIMIT, *, player: str = "inside.py",
+    modules: Sequence[str] = MODULES, tools: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, dict[str, Any]]:
     """Boots, plays, halts; the record of each scene. `folder` is empty, and stays as a witness.
 
+    `player` is the script of this folder that plays; it needs these `modules` of the kernel, and `tools` besides TOOLS.
     Raises CannotBoot or Broken. When it is over, or `limit` seconds have gone, no process is left.
     """
-    lacking = groundwork.missing_packages(TOOLS)
+    lacking = groundwork.missing_packages({**TOOLS, **tools})
     if lacking:
         raise CannotBoot(f"not installed: {', '.join(lacking)}")
     results = folder / "results"
     results.mkdir()
     init = folder / "init"
     quoted = {name: shlex.quote(str(value)) for name, value in {
-        "root": HERE.parent.parent, "results": results, "python": sys.executable, "inside": HERE / "inside.py"}.items()}
-    init.write_text(_INIT.format(**quoted, scenes=shlex.join(scenes)))
+        "root": HERE.parent.parent, "results": results, "python": sys.executable, "inside": HERE / player}.items()}
+    init.write_text(_INIT.format(**quoted, scenes=shlex.join(scenes), modules=" ".join(modules)))
     init.chmod(0o755)
     in_time = _run(folder, init, results / "booted", limit)
     said = "\n".join((folder / "console").read_text(errors="replace").splitlines()[-10:])
