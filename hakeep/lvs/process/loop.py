@@ -1,0 +1,264 @@
+"""The loop: the one task that touches the LVS engine.
+
+News come from everywhere (answers of probes, the parent, the kernel, the lane) and are put into one inbox; the loop
+takes them out, tells the engine, and does what the engine orders. Nothing that it does itself waits for anything.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import trio
+
+from hakeep.config.settled import Script
+from hakeep.config.settled_lvs import Director, FileProbe
+from hakeep.lvs import messages as m
+from hakeep.lvs.backends import Backend, Unavailable
+from hakeep.lvs.backends.choice import choose
+from hakeep.lvs.checkers import Kit, unsupported
+from hakeep.lvs.checkers.tls import Sessions
+from hakeep.lvs.engine import Engine
+from hakeep.lvs.process.asking import Asking
+from hakeep.lvs.process.lane import TableLane
+from hakeep.lvs.process.outside import Addresses, Files
+from hakeep.lvs.process.start import Start
+from hakeep.lvs.words import asked
+from hakeep.notify.herald import Herald
+from hakeep.report.snapshot import to_document
+from hakeep.report.virtual import snapshots
+from hakeep.vrrp.messages import Log as Said
+from hakeep.worker import ERROR, WARNING, Line, Log
+
+#: News that are taken out of the inbox before others get their turn.
+BURST = 64
+
+#: What ends a line of a FIFO: keepalived's checkers write the NUL of the string as well, and readers count on it.
+FIFO_END = b"\n\0"
+
+#: Seconds that the table has to become what is wanted at the end, and scripts have to finish.
+LAST_CHANGES, SCRIPTS = 12.0, 1.0
+
+
+class LvsProcess:
+    """Everything the worker has. `line` connects it to the parent."""
+
+    def __init__(self, director: Director, line: Line, log: Log, start: Start) -> None:
+        self.director = director
+        self.line = line
+        self.log = log
+        self.start = start
+        self.keep = start.keep
+        self.inbox: deque[m.Event] = deque()
+        self.news = trio.Event()
+        self.stops = 0
+        self.finished = False
+        self.last_moments: trio.CancelScope | None = None
+        self.memory: dict[m.CheckKey, str] = {}
+        self.herald = Herald(director.globals, _fifos(director), log)
+        self.addresses = Addresses(self.tell)
+        self.files = Files(self.tell)
+        now = time.monotonic()
+        self.engine = Engine(director, now, memory=start.memory, orders=start.orders)
+        self.lane = TableLane(self.engine, self._choose, self.tell, log)
+        self.asking: Asking
+        self.nursery: trio.Nursery
+
+    def tell(self, event: m.Event) -> None:
+        """Something has happened: the engine will be told in the order of these calls."""
+        self.inbox.append(event)
+        self.news.set()
+
+    # ------------------------------------------------------------------------------------------------- life
+
+    async def run(self) -> None:
+        """Serve until stopped."""
+        async with trio.open_nursery() as nursery:
+            self.nursery = nursery
+            self.asking = Asking(nursery, Kit(self.herald.start, self.herald.command), self.tell, self.log)
+            await nursery.start(self.herald.run)
+            for task in (self._listen, self._signals, self.addresses.run, self.files.run, self.lane.run):
+                nursery.start_soon(task)
+            self._follow()
+            for name, state in self.start.routers.items():
+                self.tell(m.RouterIs(name, state))
+            self.line.send({"do": "started"})
+            self._perform(self.engine.begin())
+            await self._drive()
+            await self._wind_up()
+            nursery.cancel_scope.cancel()
+
+    async def _drive(self) -> None:
+        """Until the engine has finished."""
+        while not self.finished:
+            if not self.inbox:
+                wait = self.engine.deadline - time.monotonic()
+                if wait > 0:
+                    with trio.move_on_after(wait):
+                        await self.news.wait()
+            self.news = trio.Event()
+            for _ in range(min(BURST, len(self.inbox))):
+                event = self.inbox.popleft()
+                self._perform(self.engine.step(time.monotonic(), event))
+            now = time.monotonic()
+            if self.engine.deadline <= now:
+                self._perform(self.engine.step(now, m.Ticked()))
+            self._remember()
+            await trio.lowlevel.checkpoint()
+
+    async def _wind_up(self) -> None:
+        """The engine wants an empty table, or what it had (`keep`). A second order to stop does not wait for it."""
+        with trio.move_on_after(LAST_CHANGES) as self.last_moments:
+            if not self.keep:
+                with suppress(Unavailable, OSError):
+                    await self.lane.finish()
+            await self.herald.drain(SCRIPTS)
+        self._remember()
+        self.line.flush()
+
+    # ------------------------------------------------------------------------------------------------- effects
+
+    def _perform(self, effects: list[m.Effect]) -> None:
+        for effect in effects:
+            _PERFORM[type(effect)](self, effect)
+
+    def _ask(self, effect: m.Ask) -> None:
+        self.asking.ask(effect)
+
+    def _forget(self, effect: m.Forget) -> None:
+        self.asking.forget(effect)
+
+    def _reconcile(self, effect: m.Reconcile) -> None:
+        self.lane.want(effect.only)
+
+    def _tell_others(self, effect: m.Tell) -> None:
+        self.herald.write(effect.line.encode(errors="surrogateescape") + FIFO_END)
+        if effect.script is not None:
+            subject, _, state = effect.line.rpartition(" ")
+            self.herald.order(subject, subject, state, (self.herald.command(effect.script),))
+
+    def _note_memory(self, effect: m.Remember) -> None:
+        self.memory[effect.key] = effect.memory
+
+    def _changed(self, _: m.Changed) -> None:
+        """Who looks at our status asks for it."""
+
+    def _write_log(self, effect: Said) -> None:
+        self.log(effect.level, effect.text, effect.detail)
+
+    def _finish(self, _: m.Finished) -> None:
+        self.finished = True
+
+    def _synchronise(self, _: m.SyncChanged) -> None:
+        self.lane.synchronise()
+
+    def _remember(self) -> None:
+        """Send what a successor must know, once a turn."""
+        if self.memory:
+            self.line.send({"do": "remember", "checks": self.memory})
+            self.memory = {}
+
+    # ------------------------------------------------------------------------------------------------- the parent
+
+    async def _signals(self) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM) as received:
+            async for _ in received:
+                self._stop()
+
+    async def _listen(self) -> None:
+        while not self.line.closed:
+            await trio.lowlevel.wait_readable(self.line.fileno())
+            for message in self.line.receive():
+                if isinstance(message.body, Director):
+                    self._reload(message.body)
+                else:
+                    self._obey(message.body)
+            self.line.flush()
+        if not self.stops:
+            self.log(WARNING, "the supervisor is gone: stopping")
+            self._stop()
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        match order.get("do"):
+            case "stop":
+                self._stop()
+            case "snapshot":
+                self.nursery.start_soon(self._show)
+            case "router":
+                self.tell(m.RouterIs(str(order["name"]), str(order["state"])))
+            case "order":
+                self.tell(m.Ordered(
+                    str(order["what"]), ip_address(order["ip"]), int(order["port"]), str(order.get("virtual", "")),
+                    int(order.get("weight", 0))))
+
+    def _stop(self) -> None:
+        self.stops += 1
+        if self.stops == 1:
+            self.tell(m.Stopped(self.keep))
+        elif self.last_moments is not None:
+            self.last_moments.cancel()
+
+    async def _show(self) -> None:
+        """Send the parent what we know, with what the backend counts."""
+        usage = await self.lane.usage()
+        status = self.engine.snapshot(time.monotonic())
+        name = self.lane.backend.name if self.lane.backend is not None else ""
+        found = [to_document(each) for each in snapshots(status.virtual, usage, time.time() - time.monotonic())]
+        self.line.send({"do": "lvs_snapshot", "backend": name, "virtual_servers": found})
+
+    def _reload(self, director: Director) -> None:
+        self.director = director
+        self.tell(m.Reloaded(director))
+        self.herald.update(director.globals, _fifos(director), _scripts(director))
+        self.asking.kit.sessions = Sessions()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Watch what the configuration makes us follow, and say which checks cannot be made here."""
+        virtual = self.director.virtual
+        said: set[object] = set()
+        for check in (check for each in virtual for real in each.reals for check in real.checks):
+            if check.probe not in said:
+                said.add(check.probe)
+                why = unsupported(check.probe)
+                if why:
+                    self.log(ERROR, f"{asked(check)}: {why}")
+        self.addresses.follow(ip for each in virtual if each.ha_suspend for ip in each.addresses)
+        self.files.follow(dict.fromkeys(
+            check.probe.path for each in virtual for real in each.reals for check in real.checks
+            if isinstance(check.probe, FileProbe)))
+
+    async def _choose(self) -> Backend:
+        return await choose(self.start.backend or self.director.backend, self.log)
+
+
+def _fifos(director: Director) -> tuple[Any, ...]:
+    """The general FIFO belongs to the vrrp worker, which runs the script that reads it."""
+    general = director.globals.notify_fifo
+    return (replace(general, script=None) if general is not None else None, director.lvs_notify_fifo)
+
+
+def _scripts(director: Director) -> list[Script]:
+    found = [script for each in director.virtual for script in (each.quorum_up, each.quorum_down)]
+    found += [script for each in director.virtual for real in each.reals
+              for script in (real.notify_up, real.notify_down)]
+    return [script for script in dict.fromkeys(found) if script is not None]
+
+
+_PERFORM: dict[type, Callable[[LvsProcess, Any], None]] = {
+    m.Ask: LvsProcess._ask,
+    m.Forget: LvsProcess._forget,
+    m.Reconcile: LvsProcess._reconcile,
+    m.Tell: LvsProcess._tell_others,
+    m.Remember: LvsProcess._note_memory,
+    m.Changed: LvsProcess._changed,
+    m.SyncChanged: LvsProcess._synchronise,
+    Said: LvsProcess._write_log,
+    m.Finished: LvsProcess._finish,
+}

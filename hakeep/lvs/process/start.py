@@ -1,0 +1,25 @@
+"""What an lvs worker starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hakeep.lvs.messages import CheckKey, Ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a worker starts with, beside its configuration and its line to the parent, whose pid is `parent`.
+
+    `memory` is what the worker before it knew of the checks; `orders` are the operators'; `routers` are the states of
+    vrrp_instances. `keep` leaves the table as it is at the end. `backend` is what the command line says in place of
+    `lvs_backend`, "" = nothing.
+    """
+
+    parent: int
+    memory: Mapping[CheckKey, str] = field(default_factory=dict)
+    orders: tuple[Ordered, ...] = ()
+    routers: Mapping[str, str] = field(default_factory=dict)
+    keep: bool = False
+    backend: str = ""
