@@ -46,15 +46,23 @@ Told = Callable[[Reloaded], None]
 
 
 class Version(NamedTuple):
-    """One configuration: as the worker gets it, and what the supervisor knows of it."""
+    """One configuration: as each worker gets it, pickled, and what the supervisor knows of it. `director` is empty where
+    there are no virtual servers."""
 
-    blob: bytes
+    settings: bytes
+    director: bytes
     facts: Facts
+
+
+def _pickled(settings: Settings) -> tuple[bytes, bytes]:
+    """What the vrrp worker gets, who has no use for thousands of real servers, and what the lvs worker gets."""
+    director = settings.lvs
+    return pickle.dumps(replace(settings, lvs=None)), pickle.dumps(director) if director is not None else b""
 
 
 class InForce:
     """`changed(old)` is called when another configuration is in force, with what was known of the one before;
-    `deliver(blob)` hands one to the worker. `signals` are those that a child is not to inherit."""
+    `deliver(blob)` hands one to the vrrp worker. `signals` are those that a child is not to inherit."""
 
     def __init__(
         self, settings: Settings, options: Options, errands: Errands, log: Log, manager: ServiceManager,
@@ -67,7 +75,7 @@ class InForce:
         self._changed = changed
         self._deliver = deliver
         self._signals = signals
-        self._now = Version(pickle.dumps(settings), facts.decode(facts.encode(settings)))
+        self._now = Version(*_pickled(settings), facts.decode(facts.encode(settings)))
         self._before: Version | None = None
         self._until = float("inf")
         self._crashes = 0
@@ -81,8 +89,13 @@ class InForce:
 
     @property
     def blob(self) -> bytes:
-        """The settings, pickled."""
-        return self._now.blob
+        """The settings of the vrrp worker, pickled."""
+        return self._now.settings
+
+    @property
+    def director(self) -> bytes:
+        """Those of the lvs worker; empty where there are no virtual servers."""
+        return self._now.director
 
     @property
     def facts(self) -> Facts:
@@ -114,7 +127,7 @@ class InForce:
 
     def _read(self) -> bytes:
         """In a child: read the configuration. The first line of the result is what is said about it. If it is usable,
-        the second are its facts, and the rest is a pickle."""
+        the second are its facts, the third is the length of the first of the two pickles that follow."""
         from hakeep.config.difference import changes, sentences  # the parent needs nothing of it
 
         settings, said = self._options.load()
@@ -124,8 +137,12 @@ class InForce:
             said += [(WARNING, f"{name} changes only at a restart, not at a reload")
                      for name, value in self._fixed.items() if getattr(settings.globals, name) != value]
             settings = replace(settings, globals=replace(settings.globals, **self._fixed))
-            said += [(INFO, f"Changed: {each}") for each in sentences(changes(pickle.loads(self.blob), settings))]
-            result = b"\n" + facts.encode(settings) + b"\n" + pickle.dumps(settings)
+            present: Settings = pickle.loads(self.blob)
+            if self.director:
+                present = replace(present, lvs=pickle.loads(self.director))
+            said += [(INFO, f"Changed: {each}") for each in sentences(changes(present, settings))]
+            mine, director = _pickled(settings)
+            result = b"\n%b\n%d\n%b%b" % (facts.encode(settings), len(mine), mine, director)
         for level, text in said:
             self._log(level, text)
         return json.dumps([[level, text[:LETTERS]] for level, text in said[:LINES]]).encode() + result
@@ -147,23 +164,32 @@ class InForce:
         self._mark_reading(False)
         asked, self._reading = self._reading, []
         first, _, rest = result.partition(b"\n")
-        head, _, blob = rest.partition(b"\n")
+        head, _, rest = rest.partition(b"\n")
+        length, _, rest = rest.partition(b"\n")
+        blob, director = rest[: int(length or 0)], rest[int(length or 0) :]
         said: Said = [(int(level), str(text)) for level, text in json.loads(first or UNREAD)]
         if not blob:
             self._log(ERROR, "the new configuration is not taken: keeping the running one")
             self._manager.ready()
             _tell(((told, said) for told in asked), Outcome.REFUSED)
             return
-        if blob == self.blob:
+        if (blob, director) == (self.blob, self.director):
             self._log(INFO, "Reload complete: nothing has changed")
             self._manager.ready()
             _tell(((told, said) for told in asked), Outcome.UNCHANGED)
+            return
+        version = Version(blob, director, facts.decode(head))
+        if blob == self.blob:  # of the virtual servers only; nobody needs to be waited for
+            self._put_in_force(version)
+            self._log(INFO, "Reload complete")
+            self._manager.ready()
+            _tell(((told, said) for told in asked), Outcome.TAKEN)
             return
         self._taking += [(told, said) for told in asked]
         if self._before is None or self._until < float("inf"):  # the present one has been taken over: it is proven
             self._before = self._now
         self._until, self._crashes = float("inf"), 0
-        self._put_in_force(Version(blob, facts.decode(head)))
+        self._put_in_force(version)
         self._deliver(blob)
 
     def _put_in_force(self, version: Version) -> None:

@@ -14,16 +14,22 @@ Reading = tuple[Settings | None, list[tuple[int, str]]]
 
 @dataclass(frozen=True)
 class Options:
-    """`load` reads the configuration. `umask` None leaves it to the configuration."""
+    """`load` reads the configuration. `umask` None leaves it to the configuration. `vrrp` and `lvs` tell which workers
+    may run; `lvs_backend` takes the place of what the configuration says, "" = it does not."""
 
     config: str
     run_directory: Path
     pid_file: Path
     vrrp_pid_file: Path
+    lvs_pid_file: Path
     control: Path
     dump_directory: Path
     dump_stem: str
     respawn: bool = True
     keep_addresses: bool = False
+    keep_ipvs: bool = False
+    vrrp: bool = True
+    lvs: bool = True
+    lvs_backend: str = ""
     umask: int | None = None
     load: Callable[[], Reading] = field(default=lambda: (None, []))

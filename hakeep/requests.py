@@ -11,17 +11,21 @@ import pickle
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from hakeep import __version__
+from hakeep.attendance import Attendance
 from hakeep.config.settled import Settings
 from hakeep.control import Connection, ControlSocket
 from hakeep.errands import Errands
 from hakeep.in_force import InForce
+from hakeep.lvs.messages import Ordered
 from hakeep.options import Options
+from hakeep.overrides import Overrides, state_file
 from hakeep.report import protocol
-from hakeep.report.snapshot import DaemonSnapshot, RouterSnapshot, SnapshotError, from_document
+from hakeep.report.snapshot import DaemonSnapshot, RouterSnapshot, SnapshotError, VirtualSnapshot, from_document
 from hakeep.standby import Orders
 from hakeep.succession import Succession
 from hakeep.vrrp.messages import Commanded
@@ -38,9 +42,10 @@ STALE = 2.0
 
 
 class Requests:
-    """Serves the control socket. `succession` is set by the supervisor once there is one."""
+    """Serves the control socket. `succession` and `attendance` are set by the supervisor once they are there."""
 
     succession: Succession
+    attendance: Attendance
 
     def __init__(
         self, options: Options, in_force: InForce, control: ControlSocket, page: SharedPage, errands: Errands, log: Log,
@@ -60,11 +65,17 @@ class Requests:
         self._flooded = False
         self._events_kept = 0
         self._waiting: list[tuple[float, Connection]] = []
+        self._owed: set[str] = set()  # the workers that were asked and have not answered yet
         self._recording: list[tuple[float, Connection]] = []
         self._dumps: list[str] = []
         self._started = time.time()
         name = f"standby_{self._instance}.json" if self._instance else "standby.json"
         self._orders = Orders(options.run_directory / name)
+        self._virtual: tuple[VirtualSnapshot, ...] = ()
+        self._backend = ""
+        self._overrides = Overrides(state_file(self._instance))
+        if self._overrides.damage:
+            log(WARNING, self._overrides.damage)
 
     def open(self) -> None:
         """Begin to serve."""
@@ -101,13 +112,19 @@ class Requests:
                 self._take_snapshot(body.get("routers", []))
             case "recorded":
                 self._recorded(str(body.get("path", "")))
+            case "router":
+                self.attendance.router_is(str(body["name"]), str(body["state"]))
+            case "lvs_snapshot":
+                self._backend = str(body.get("backend", ""))
+                with suppress(SnapshotError):
+                    documents = body.get("virtual_servers", [])
+                    self._virtual = tuple(from_document(document, VirtualSnapshot) for document in documents)
+                self._heard_from("lvs")
 
     def _take_snapshot(self, documents: list[Any]) -> None:
         with suppress(SnapshotError):
             self._routers = tuple(from_document(document, RouterSnapshot) for document in documents)
-        asked, self._waiting = self._waiting, []
-        for _, connection in asked:
-            connection.send(protocol.encode_status(self.snapshot()))
+        self._heard_from("vrrp")
         for connection in self._control.connections.values():
             if connection.watching:
                 connection.send(protocol.encode_status(self.snapshot()))
@@ -115,20 +132,33 @@ class Requests:
             self._dump(kind)
         self._dumps.clear()
 
+    def _heard_from(self, worker: str) -> None:
+        """Answer those who wait for what the workers say, once all that were asked have said it."""
+        self._owed.discard(worker)
+        if not self._owed:
+            asked, self._waiting = self._waiting, []
+            for _, connection in asked:
+                connection.send(protocol.encode_status(self.snapshot()))
+
     def snapshot(self) -> DaemonSnapshot:
         """The daemon as it was last heard of."""
         worker = self.succession.worker
         age = time.monotonic() - self._page.heartbeat
         stale = ""
         if worker is None:
-            stale = "the vrrp worker is dead"
+            stale = "the vrrp worker is dead" if self._options.vrrp else ""
         elif worker.started and age > STALE:
             stale = f"the vrrp worker has not moved for {age:.1f} s"
+        director = self.attendance.worker
+        if director is None and self.attendance.wanted and not stale:
+            stale = "the lvs worker is dead"
+        workers = {name: each.pid for name, each in (("vrrp", worker), ("lvs", director)) if each is not None}
         return DaemonSnapshot(
-            version=__version__, pid=os.getpid(), workers={"vrrp": worker.pid} if worker else {},
+            version=__version__, pid=os.getpid(), workers=workers,
             started=self._started, config=self._options.config, instance=self._instance, routers=self._routers,
             recorder=self._events_kept, restarts=self.succession.restarts, stale=stale,
-            packets=self._packets, flooded=self._flooded,
+            packets=self._packets, flooded=self._flooded, backend=self._backend,
+            virtual_servers=self._virtual if self.attendance.wanted else (),
         )
 
     def _recorded(self, path: str) -> None:
@@ -183,10 +213,14 @@ class Requests:
     def _obey(self, connection: Connection, request: protocol.Request) -> None:
         if isinstance(request, protocol.Status | protocol.Watch):
             connection.watching = isinstance(request, protocol.Watch)
-            if self.succession.order({"do": "snapshot"}):
+            workers = (("vrrp", self.succession), ("lvs", self.attendance))
+            self._owed = {name for name, room in workers if room.order({"do": "snapshot"})}
+            if self._owed:
                 self._waiting.append((time.monotonic() + FRESH, connection))
             else:
                 connection.send(protocol.encode_status(self.snapshot()))
+        elif isinstance(request, protocol.Override):
+            connection.send(self._override(request))
         elif isinstance(request, protocol.Standby | protocol.Resume):
             connection.send(self._standby(request))
         elif isinstance(request, protocol.Reload):
@@ -233,3 +267,26 @@ class Requests:
             until = float("inf") if order.seconds is None else time.monotonic() + order.seconds
             orders[name] = Commanded("standby", (name,), until, order.even_if_alone)
         return orders
+
+    # ------------------------------------------------------------------------------------------------- real servers
+
+    def lvs_orders(self) -> list[Ordered]:
+        """For a new lvs worker: what operators want of real servers."""
+        return list(self._overrides)
+
+    def _override(self, request: protocol.Override) -> bytes:
+        known = {(real.ip, real.port) for each in self._virtual for real in each.reals
+                 if request.virtual in ("", each.name)}
+        names = {each.name for each in self._virtual}
+        if request.virtual and request.virtual not in names:
+            return protocol.encode_error(f"there is no virtual_server {request.virtual}")
+        if (request.ip, request.port) not in known and request.what != "ready":
+            where = f" in virtual_server {request.virtual}" if request.virtual else ""
+            return protocol.encode_error(f"there is no real_server {request.ip} {request.port}{where}")
+        order = Ordered(request.what, ip_address(request.ip), request.port, request.virtual, request.weight)
+        self.attendance.order({"do": "order", **order._asdict(), "ip": request.ip})
+        try:
+            self._overrides.put(order)
+        except OSError as error:
+            self._log(WARNING, f"the order for {request.ip} {request.port} will not outlive a restart: {error}")
+        return protocol.encode_ok()

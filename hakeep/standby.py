@@ -5,12 +5,12 @@ The file lies under /run, which is empty after a boot, and times in it are CLOCK
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from hakeep.whole_file import read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,9 @@ class Orders:
         self._file = file
         self._orders: dict[str, Order] = {}
         try:
-            fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(fd) as opened:
-                for name, order in json.load(opened).items():
-                    until = order["until"]
-                    alone = bool(order["even_if_alone"])
-                    self._orders[str(name)] = Order(None if until is None else float(until), alone)
+            for name, order in (read_json(file) or {}).items():
+                until = order["until"]
+                self._orders[str(name)] = Order(None if until is None else float(until), bool(order["even_if_alone"]))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             pass  # none, or not ours: nobody is in standby
 
@@ -62,8 +59,4 @@ class Orders:
 
     def save(self) -> None:
         """Write the file, whole or not at all. Raises OSError."""
-        fresh = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w") as opened:
-            json.dump({name: asdict(order) for name, order in self.current()}, opened)
-        fresh.rename(self._file)
+        write_json(self._file, {name: asdict(order) for name, order in self.current()})

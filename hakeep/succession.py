@@ -13,9 +13,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import socket
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,8 +22,9 @@ from typing import Any
 from hakeep.guard import Guard, release
 from hakeep.in_force import InForce
 from hakeep.kernel.nft import Support
+from hakeep.offspring import fork_worker, note_pid
 from hakeep.options import Options
-from hakeep.pidfile import AlreadyRunning, PidFile
+from hakeep.pidfile import PidFile
 from hakeep.sdnotify import ServiceManager
 from hakeep.vrrp import process
 from hakeep.vrrp.messages import Commanded
@@ -157,34 +156,16 @@ class Succession:
         parent = os.getpid()
         self._respawn_at = NEVER
         try:
-            ours, theirs = socket.socketpair()
-            pid = os.fork()
+            pid, line = fork_worker(lambda line: self._be_worker(line, parent, respawned), self._log)
         except OSError as error:
             self._log(ERROR, f"cannot start the vrrp worker, trying again: {error}")
             self._respawn_at = time.monotonic() + self._backoff
             return
-        if pid == 0:
-            ours.close()
-            os._exit(self._be_worker(theirs, parent, respawned))
-        theirs.close()
-        self.worker = Worker(pid, Line(ours, trusting=False), time.monotonic())
-        self._watch(ours.fileno(), self._readable)
-        self._note_pid(pid)
+        self.worker = Worker(pid, line, time.monotonic())
+        self._watch(line.fileno(), self._readable)
+        self._pid_file = note_pid(self._pid_file, self._options.vrrp_pid_file, pid, self._log, "vrrp")
 
-    def _note_pid(self, pid: int) -> None:
-        """The worker's pid file. The worker is more important: without one it goes on, but not in silence."""
-        path = self._options.vrrp_pid_file
-        try:
-            if self._pid_file is None:
-                self._pid_file = PidFile(path, pid)
-            else:
-                self._pid_file.write(pid)
-        except AlreadyRunning as error:
-            self._log(WARNING, f"no pid file of the vrrp worker: {error}")
-        except OSError as error:
-            self._log(WARNING, f"no pid file of the vrrp worker: cannot write {path}: {error.strerror}")
-
-    def _be_worker(self, sock: socket.socket, parent: int, respawned: bool) -> int:
+    def _be_worker(self, line: Line, parent: int, respawned: bool) -> int:
         """The child's side of the fork."""
         self._leave()
         if self._pid_file is not None:
@@ -194,12 +175,7 @@ class Succession:
             fence=self.support, keep=self._options.keep_addresses, standby=self._standby(),
         )
         log = self._log.child("hakeepd_vrrp")
-        try:
-            return process.main(pickle.loads(self._in_force.blob), Line(sock, trusting=True), self._page, log, start)
-        except BaseException:
-            for line in traceback.format_exc().splitlines():
-                log(ERROR, line)
-            return 70
+        return process.main(pickle.loads(self._in_force.blob), line, self._page, log, start)
 
     # ------------------------------------------------------------------------------------------------- life
 
@@ -282,17 +258,10 @@ class Succession:
 
     # ------------------------------------------------------------------------------------------------- death
 
-    def reap(self) -> None:
-        """Take note of children that have ended, the worker and others."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if self.worker is not None and pid == self.worker.pid:
-                self._died(os.waitstatus_to_exitcode(status), time.monotonic())
+    def ended(self, pid: int, code: int, now: float) -> None:
+        """A child has ended: was it the worker?"""
+        if self.worker is not None and pid == self.worker.pid:
+            self._died(code, now)
 
     def _died(self, code: int, now: float) -> None:
         self._bury()

@@ -1,8 +1,9 @@
-"""The parent: starts the vrrp worker, watches over it, and is who the user and the service manager talk to.
+"""The parent: starts the workers, watches over them, and is who the user and the service manager talk to.
 
 A poll loop: no trio, no threads, and nothing that waits. What could take long (parsing a new configuration, writing a
-dump) is done by a short-lived child. What there is to do stands in three rooms: `succession` (the worker and those
-that follow it), `in_force` (the configuration, and reloads) and `requests` (what users ask).
+dump) is done by a short-lived child. What there is to do stands in four rooms: `succession` (the vrrp worker and those
+that follow it), `attendance` (the same for the lvs worker), `in_force` (the configuration, and reloads) and `requests`
+(what users ask).
 
 If the supervisor itself is killed, the kernel tells the workers (PR_SET_PDEATHSIG) and they stop as they would on TERM.
 """
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hakeep import __version__, hooks
+from hakeep.attendance import Attendance
 from hakeep.config.settled import Settings
 from hakeep.control import ControlSocket
 from hakeep.errands import Errands
@@ -69,6 +71,10 @@ class Supervisor:
             watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear, leave=self._leave,
             standby=self.requests.standby_orders, give_up=self._give_up,
         )
+        self.attendance = self.requests.attendance = Attendance(
+            options, log, watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear, leave=self._leave,
+            orders=self.requests.lvs_orders,
+        )
         self.stopping = False
         self.status = 0
         self.wake_in, self.wake_out = socket.socketpair()
@@ -89,9 +95,13 @@ class Supervisor:
         self.requests.open()
         hooks.run("startup_script", first.startup_script, first.startup_script_timeout, first, self.log)
         gc.freeze()  # a child's collector must not touch, and so copy, the pages that it shares with us
-        self.succession.spawn()
+        if self.options.vrrp:
+            self.succession.spawn()
+        else:
+            self.manager.ready()
+        self._direct()
         turned = time.monotonic()
-        while self.succession.worker is not None if self.stopping else (self.succession.expected or self.errands):
+        while self._busy():
             pause = self._pause()
             for fd, _ in self.poll.poll(pause * 1000):
                 reader = self.readers.get(fd)
@@ -103,6 +113,30 @@ class Supervisor:
         self._clean_up()
         return self.status
 
+    def _busy(self) -> bool:
+        """While there is a worker, or, unless we are stopping, will be one."""
+        if self.stopping:
+            return self.succession.worker is not None or self.attendance.worker is not None
+        return bool(self.succession.expected or not self.options.vrrp or self.errands)
+
+    def _direct(self) -> None:
+        """Have the lvs worker that the configuration asks for, or none."""
+        if self.options.lvs:
+            self.attendance.deliver(self.in_force.director)
+
+    def _reap(self) -> None:
+        """Take note of children that have ended: workers and others."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code, now = os.waitstatus_to_exitcode(status), time.monotonic()
+            self.succession.ended(pid, code, now)
+            self.attendance.ended(pid, code, now)
+
     def _catch_signals(self) -> None:
         signal.set_wakeup_fd(self.wake_out.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
@@ -112,11 +146,12 @@ class Supervisor:
 
     def _pause(self) -> float:
         now = time.monotonic()
-        return max(0.0, min(now + TURN, self.succession.wake_at, self.requests.wake_at) - now)
+        return max(0.0, min(now + TURN, self.succession.wake_at, self.attendance.wake_at, self.requests.wake_at) - now)
 
     def _turn(self, now: float, late: bool) -> None:
-        self.succession.reap()
+        self._reap()
         self.succession.turn(now, late)
+        self.attendance.turn(now)
         self.errands.end_overdue(now)
         if not self.stopping:
             self.in_force.turn()
@@ -131,6 +166,7 @@ class Supervisor:
         hooks.run("shutdown_script", last.shutdown_script, last.shutdown_script_timeout, last, self.log)
         self.control.close()
         self.succession.remove_files()
+        self.attendance.remove_files()
         self.pid_file.remove()
         self.log(NOTICE, f"Stopped hakeep v{__version__}")
 
@@ -182,10 +218,12 @@ class Supervisor:
             self.manager.stopping()
         self.stopping = True
         self.succession.stop()
+        self.attendance.stop()
 
     def _give_up(self, status: int) -> None:
         self.status = status
         self.stopping = True
+        self.attendance.stop()
 
     # ------------------------------------------------------------------------------------------------- configuration
 
@@ -199,6 +237,7 @@ class Supervisor:
         if self.succession.worker is None:
             self.page.rearrange(facts.names, old.names)
         os.umask(facts.globals.umask if self.options.umask is None else self.options.umask)
+        self._direct()
 
     def _leave(self) -> None:
         """In a worker: what is the parent's."""

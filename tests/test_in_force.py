@@ -31,7 +31,7 @@ class Desk:
         self.words: list[str] = []
         self.delivered: list[int] = []
         self.old: list[Facts] = []
-        options = Options("", tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "",
+        options = Options("", tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "",
                           load=lambda: (self.next, self.lines))
         self.in_force = InForce(
             first or settings(100), options, self, self.log, self, self.old.append,  # type: ignore[arg-type]

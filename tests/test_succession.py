@@ -35,7 +35,7 @@ class Watch:
         page.beat(100.0)
         self.page = page
         self.ours, self.theirs = socket.socketpair()
-        options = Options("", tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "")
+        options = Options("", tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "")
         in_force = SimpleNamespace(facts=SimpleNamespace(globals=SimpleNamespace(child_wait_time=1.0)))
         self.succession = Succession(
             options, in_force, Guard(page), lambda level, text: self.said.append(text),  # type: ignore[arg-type]

@@ -21,12 +21,20 @@ from hakeep.report.protocol import ProtocolError, Refused
 
 #: Subcommand -> module below hakeep.cli, and its line in the help.
 COMMANDS = {
-    "status": ("hakeep_status", "show the state of every instance"),
+    "status": ("hakeep_status", "show the state of every instance and virtual server"),
     "watch": ("hakeep_watch", "show the state, and again whenever it changes"),
     "standby": ("hakeep_standby", "hand instances over to another router and stay BACKUP"),
     "resume": ("hakeep_standby", "end standby"),
+    "drain": ("hakeep_override", "give a real server no new connections"),
+    "ready": ("hakeep_override", "undo drain, down and weight: what the checks say counts again"),
+    "down": ("hakeep_override", "take a real server out, as if it had failed"),
+    "weight": ("hakeep_override", "give a real server another weight"),
+    "realserver": ("hakeep_realserver", "prepare this host as a real server for direct routing or tunnels"),
     "record": ("hakeep_record", "write down what the daemon has seen and done lately"),
     "replay": ("hakeep_replay", "go through a recording step by step"),
+    "ipvs": ("hakeep_ipvs", "look at the kernel's virtual servers and change them, like ipvsadm"),
+    "probe": ("hakeep_probe", "make the checks of a real server once and show each step"),
+    "genhash": ("hakeep_genhash", "print the digest of a page, for `digest` in the configuration"),
     "check": ("hakeep_check", "examine configuration files"),
     "edit": ("hakeep_edit", "edit the configuration safely, check it, and reload"),
     "reload": ("hakeep_reload", "have the daemon read its configuration anew"),

@@ -1,8 +1,8 @@
 """`hakeep completion bash|zsh|fish`: a script for that shell which completes the command lines of hakeep and hakeepd.
 
 For the running shell: ``source <(hakeep completion bash)``, ``source <(hakeep completion zsh)`` or ``hakeep completion
-fish | source``. The first lines of a script say where it is installed for good. The scripts ask for names of instances
-and keywords by the option --words.
+fish | source``. The first lines of a script say where it is installed for good. The scripts ask for names of instances,
+real servers and keywords by the option --words.
 """
 
 from __future__ import annotations
@@ -45,6 +45,16 @@ def _instances(arguments: argparse.Namespace) -> list[str]:
     return []
 
 
+def _real_servers(arguments: argparse.Namespace) -> list[str]:
+    """Those of the running daemon's virtual servers, as the command line takes them."""
+    from hakeep.report.status_virtual import address
+
+    with suppress(Dead, Refused, ProtocolError):
+        virtuals = decode_status(ask(socket_of(arguments), Status())).virtual_servers
+        return list(dict.fromkeys(address(real) for virtual in virtuals for real in virtual.reals))
+    return []
+
+
 def _keywords(arguments: argparse.Namespace) -> list[str]:
     from hakeep.config.forms.overview import rows
 
@@ -65,5 +75,5 @@ def _codes(arguments: argparse.Namespace) -> list[str]:
 
 
 _WORDS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
-    "instances": _instances, "keywords": _keywords, "blocks": _blocks, "codes": _codes,
+    "instances": _instances, "real_servers": _real_servers, "keywords": _keywords, "blocks": _blocks, "codes": _codes,
 }

@@ -58,6 +58,13 @@ class Connection:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self._socket.close()
 
+    def ask(self, request: Request) -> None:
+        """Send one more request. Raises Dead."""
+        try:
+            self._socket.sendall(encode_request(request))
+        except OSError as error:
+            raise self._explain(error) from None
+
     def line(self, timeout: float | None = PATIENCE) -> bytes:
         """The next line. Raises Dead when the daemon goes, and TimeoutError when `timeout` (given) seconds are over."""
         while True:

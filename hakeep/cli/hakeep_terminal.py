@@ -27,6 +27,14 @@ def is_screen() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def height() -> int:
+    """Lines of the terminal; a number without end when it does not say."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).lines or sys.maxsize
+    except OSError:
+        return sys.maxsize
+
+
 def width() -> int:
     """Columns of the terminal: COLUMNS, else what it says itself."""
     columns = os.environ.get("COLUMNS", "")

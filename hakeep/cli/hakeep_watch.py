@@ -2,6 +2,9 @@
 
 On a terminal that is a screen which stays; when the daemon goes it says so and waits for the next one. Anywhere else,
 and on a dumb terminal, each change is a table below the last one, and the end of the daemon is the end.
+
+Virtual servers are asked for every second, as what they count changes all the time. Where there is no screen that is
+not a change: there it is one when a server goes up or down, in or out, or is given another weight.
 """
 
 from __future__ import annotations
@@ -9,11 +12,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from typing import NoReturn
 
 from hakeep.cli.hakeep_connection import Connection, Dead, add_socket_options, socket_of
 from hakeep.cli.hakeep_status import choose
-from hakeep.cli.hakeep_terminal import add_color_option, is_screen, wants_color, width
+from hakeep.cli.hakeep_terminal import add_color_option, height, is_screen, wants_color, width
 from hakeep.report.protocol import Watch, decode_status
 from hakeep.report.snapshot import DaemonSnapshot
 from hakeep.report.status import render_status
@@ -27,7 +31,7 @@ HOME, ERASE_LINE, ERASE_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 def configure(parser: argparse.ArgumentParser, command: str) -> None:
     """Declare the arguments."""
-    parser.add_argument("routers", nargs="*", metavar="INSTANCE", help="only these")
+    parser.add_argument("routers", nargs="*", metavar="INSTANCE", help="only these instances or virtual servers")
     parser.add_argument("-v", "--verbose", action="store_true", help="everything about each instance")
     add_color_option(parser)
     add_socket_options(parser)
@@ -51,22 +55,55 @@ def _follow(arguments: argparse.Namespace) -> NoReturn:
     with Connection(socket_of(arguments), Watch()) as connection:
         snapshot = None
         while True:
+            before = snapshot
+            asks = before is not None and before.virtual_servers
             try:
-                line = connection.line(REDRAW if is_screen() else None)
+                line = connection.line(REDRAW if is_screen() or asks else None)
             except TimeoutError:
                 if snapshot is None:
                     raise Dead(f"hakeepd does not answer at {socket_of(arguments)}") from None
+                if snapshot.virtual_servers:
+                    connection.ask(Watch())
             else:
                 snapshot = choose(decode_status(line), arguments.routers)
-            _show(snapshot, arguments)
+            if is_screen() or before is None or _differ(before, snapshot):
+                _show(snapshot, arguments)
+
+
+def _differ(before: DaemonSnapshot, now: DaemonSnapshot) -> bool:
+    """True when there is more news than what is counted. A daemon without virtual servers speaks only when there is."""
+    if before is now:
+        return False
+    return not now.virtual_servers or _essence(before) != _essence(now)
+
+
+def _essence(snapshot: DaemonSnapshot) -> DaemonSnapshot:
+    """What does not change all the time."""
+    return replace(
+        snapshot, recorder=0, packets={},
+        routers=tuple(replace(each, counters={}, lease=None, lease_text="", since=0.0) for each in snapshot.routers),
+        virtual_servers=tuple(
+            replace(each, usage=None, since=0.0, reals=tuple(
+                replace(real, usage=None, checks=(), since=0.0, why="" if real.state == "UP" else real.why)
+                for real in each.reals))
+            for each in snapshot.virtual_servers))  # fmt: skip
 
 
 def _show(snapshot: DaemonSnapshot, arguments: argparse.Namespace) -> None:
     text = render_status(snapshot, time.time(), width(), wants_color(arguments), arguments.verbose)
     if is_screen():
-        _draw(text)
+        _draw(_fitting(text, height()))
     else:
         print(text, flush=True)
+
+
+def _fitting(text: str, rows: int) -> str:
+    """As much of `text` as a screen with so many rows can show, which says how much more there is."""
+    lines = text.splitlines()
+    if len(lines) < rows:
+        return text
+    shown = lines[: max(rows - 2, 0)]
+    return "\n".join([*shown, f"... {len(lines) - len(shown)} more lines; name what you want to see"]) + "\n"
 
 
 def _draw(text: str) -> None:

@@ -50,14 +50,13 @@ class Option(NamedTuple):
     absent: str = ""
 
 
-LATER = "health checks and BFD are not built into this version"
-
 OPTIONS = (
     Option("f", "use-file", "required", "FILE", "the configuration (/etc/hakeep/hakeep.conf, else keepalived's)"),
-    Option("P", "vrrp", "", "", "run only VRRP (which is what this version has)"),
-    Option("C", "check", "", "", "run only the health checkers", LATER),
+    Option("P", "vrrp", "", "", "run only VRRP"),
+    Option("C", "check", "", "", "run only the lvs worker (virtual servers and their checks)"),
     Option("B", "no_bfd", "", "", "no BFD"),
-    Option("", "all", "", "", "start all workers even without configuration", LATER),
+    Option("", "all", "", "", "start all workers even without configuration",
+           "a worker that has nothing to do is not started"),
     Option("n", "dont-fork", "", "", "stay in the foreground"),
     Option("l", "log-console", "", "", "log to standard error too"),
     Option("D", "log-detail", "", "", "more log lines"),
@@ -68,12 +67,13 @@ OPTIONS = (
     Option("u", "umask", "required", "MASK", "file mode mask, octal"),
     Option("X", "release-vips", "", "", "drop addresses when stopped by a signal (always done)"),
     Option("V", "dont-release-vrrp", "", "", "leave addresses where they are at exit"),
-    Option("I", "dont-release-ipvs", "", "", "leave IPVS tables at exit", LATER),
+    Option("I", "dont-release-ipvs", "", "", "leave virtual servers where they are at exit"),
+    Option("", "lvs-backend", "required", "NAME", "ipvs, nftables, memory or auto, whatever lvs_backend says"),
     Option("R", "dont-respawn", "", "", "end when a worker dies"),
     Option("d", "dump-conf", "", "", "log the configuration at start"),
     Option("p", "pid", "required", "FILE", "pid file of the supervisor"),
     Option("r", "vrrp_pid", "required", "FILE", "pid file of the vrrp worker"),
-    Option("c", "checkers_pid", "required", "FILE", "pid file of the checker worker (no such worker yet)"),
+    Option("c", "checkers_pid", "required", "FILE", "pid file of the lvs worker"),
     Option("b", "bfd_pid", "required", "FILE", "pid file of the BFD worker (no such worker yet)"),
     Option("a", "address-monitoring", "", "", "log all address changes", "use 'ip monitor address'"),
     Option("s", "namespace", "required", "NAME", "run in this network namespace"),
@@ -82,7 +82,7 @@ OPTIONS = (
     Option("i", "config-id", "required", "ID", "for lines with @ID (default: host name up to the first dot)"),
     Option("e", "all-config", "", "", "every include that fails is an error"),
     Option("t", "config-test", "optional", "LOG", "check the configuration and exit (0, 2, 4, 5, 6 as keepalived)"),
-    Option("T", "genhash", "", "", "become genhash", LATER),
+    Option("T", "genhash", "", "", "become `hakeep genhash`; must be the first option"),
     Option("x", "snmp", "", "", "SNMP", "SNMP is not supported"),
     Option("A", "snmp-agent-socket", "required", "ADDRESS", "SNMP", "SNMP is not supported"),
     Option("", "signum", "required", "NAME", "print the number of STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON"),
@@ -182,15 +182,21 @@ def usage() -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The daemon's entry point. Returns the exit status."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] in (["-T"], ["--genhash"]):
+        from hakeep.cli import hakeep
+
+        return hakeep.main(["genhash", *words[1:]])
     try:
-        arguments = parse(sys.argv[1:] if words is None else words)
-        return _run(arguments)
+        return _run(parse(words))
     except UsageError as error:
         print(f"hakeepd: {error}", file=sys.stderr)
         return 1
 
 
 def _run(arguments: Arguments) -> int:
+    if "genhash" in arguments:
+        raise UsageError("option --genhash must be the first one")
     if "version" in arguments:
         print(f"hakeep v{__version__}", file=sys.stderr)
         return 0
@@ -394,11 +400,16 @@ def _options(arguments: Arguments, settings: Settings, umask: int | None) -> Opt
         run_directory=run,
         pid_file=Path(arguments.get("pid") or pids / f"{name}{suffix}.pid"),
         vrrp_pid_file=Path(arguments.get("vrrp_pid") or pids / f"vrrp{suffix}.pid"),
+        lvs_pid_file=Path(arguments.get("checkers_pid") or pids / f"{'checkers' if compat else 'lvs'}{suffix}.pid"),
         control=Path(socket_path(instance)),
         dump_directory=Path("/tmp") if compat else run,
         dump_stem="keepalived" if compat else "hakeep",
         respawn="dont-respawn" not in arguments,
         keep_addresses="dont-release-vrrp" in arguments,
+        keep_ipvs="dont-release-ipvs" in arguments,
+        vrrp="check" not in arguments or "vrrp" in arguments,
+        lvs="vrrp" not in arguments or "check" in arguments,
+        lvs_backend=arguments.get("lvs-backend"),
         umask=umask,
         load=lambda: _usable(arguments)[:2],
     )

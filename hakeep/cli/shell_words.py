@@ -11,8 +11,8 @@ from hakeep.cli.manual import commands
 #: What the placeholder of an argument says about the words that fit: files, directories, or a kind that
 #: ``hakeep completion --words KIND`` lists.
 KINDS = {
-    "FILE": "file", "DIR": "directory", "LOG": "file", "INSTANCE": "instances", "WORD": "keywords", "BLOCK": "blocks",
-    "CODE": "codes", "A": "file", "B": "file", "PATH": "file",
+    "FILE": "file", "DIR": "directory", "LOG": "file", "INSTANCE": "instances", "RS": "real_servers",
+    "WORD": "keywords", "BLOCK": "blocks", "CODE": "codes", "A": "file", "B": "file", "PATH": "file",
 }
 #: Kinds that the shell knows by itself.
 PATHS = ("file", "directory")

@@ -15,7 +15,7 @@ import trio
 from hakeep.config.settled import Fifo, Global, Script
 from hakeep.notify.fifo import EventPipe
 from hakeep.notify.lane import Lane, Order
-from hakeep.notify.script import Command, Log, Runner, ScriptError
+from hakeep.notify.script import Command, Execution, Log, Runner, ScriptError
 from hakeep.notify.security import resolve_account
 from hakeep.vrrp.messages import Level
 
@@ -101,6 +101,10 @@ class Herald:
         if lane is None:
             lane = self._lanes[key] = Lane(title, self._runner.start, self._log, lambda: self._patience)
         lane.put(Order(state, tuple(commands)), self._nursery)
+
+    def start(self, command: Command) -> Execution:
+        """Run a command for somebody who waits for its end."""
+        return self._runner.start(command)
 
     def command(self, script: Script, more: tuple[str, ...] = ()) -> Command:
         """`script` with `more` words, as the account that it is to have."""

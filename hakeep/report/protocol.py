@@ -25,8 +25,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from hakeep.report.duration import LONGEST
@@ -104,7 +105,24 @@ class Reload:
     DO: ClassVar[str] = "reload"
 
 
-Request = Status | Watch | Record | Standby | Resume | Reload
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What an operator wants of a real server, in one virtual server (by its name) or in all of them ("").
+
+    `what` is ready (undo), drain, down or weight (then `weight` counts, 0 to 2147483647).
+    """
+
+    DO: ClassVar[str] = "override"
+    what: str
+    ip: str
+    port: int
+    virtual: str = ""
+    weight: int = 0
+
+
+OVERRIDES = ("ready", "drain", "down", "weight")
+
+Request = Status | Watch | Record | Standby | Resume | Reload | Override
 
 
 def encode_request(request: Request) -> bytes:
@@ -114,6 +132,8 @@ def encode_request(request: Request) -> bytes:
         fields |= {"routers": list(request.routers)} if request.routers else {"all": True}
     if isinstance(request, Standby):
         fields |= {"for": request.seconds, "even_if_alone": request.even_if_alone}
+    if isinstance(request, Override):
+        fields |= asdict(request)
     return _line({"do": request.DO, **fields})
 
 
@@ -136,8 +156,28 @@ def decode_request(line: bytes) -> Request:
             return Standby(_routers(fields), _seconds(fields.get("for")), alone)
         case "resume":
             return Resume(_routers(fields))
+        case "override":
+            return _override(fields)
         case other:
             raise ProtocolError(f"there is no request {other!r:.40}")
+
+
+def _override(fields: Mapping[str, Any]) -> Override:
+    what, ip, port = fields.get("what"), fields.get("ip"), fields.get("port")
+    virtual, weight = fields.get("virtual", ""), fields.get("weight", 0)
+    if what not in OVERRIDES:
+        raise ProtocolError(f"what must be one of {', '.join(OVERRIDES)}")
+    if type(port) is not int or not 0 <= port <= 65535:
+        raise ProtocolError("port must be a number from 0 to 65535")
+    if type(weight) is not int or not 0 <= weight < 2**31:
+        raise ProtocolError("weight must be a number from 0 to 2147483647")
+    try:
+        address = ip_address(ip if isinstance(ip, str) else "")
+    except ValueError:
+        raise ProtocolError("ip must be an IP address") from None
+    if not isinstance(virtual, str):
+        raise ProtocolError("virtual must be the name of a virtual server")
+    return Override(what, str(address), port, virtual, weight)
 
 
 def _routers(fields: Mapping[str, Any]) -> tuple[str, ...]:

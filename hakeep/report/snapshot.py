@@ -83,13 +83,83 @@ class RouterSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageSnapshot:
+    """What the backend counts of a service or a destination: connections now, and rates a second."""
+
+    active: int = 0
+    inactive: int = 0
+    connections: int = 0
+    connection_rate: int = 0
+    in_byte_rate: int = 0
+    out_byte_rate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSnapshot:
+    """One check of a real server: see `lvs.status.CheckStatus`."""
+
+    kind: str
+    asked: str = ""
+    up: bool = False
+    proved: bool = False
+    running: bool = True
+    ok: bool = True
+    why: str = ""
+    latency: float = 0.0
+    at: float = 0.0
+    tries_left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RealSnapshot:
+    """One real server of one virtual server: see `lvs.status.RealStatus`."""
+
+    ip: str
+    port: int = 0
+    name: str = ""
+    state: str = ""
+    since: float = 0.0
+    why: str = ""
+    wanted: int | None = None
+    weight: int = 0
+    configured: int = 0
+    drained: bool = False
+    order: str = ""
+    slow_start: bool = False
+    refused: str = ""
+    checks: tuple[CheckSnapshot, ...] = ()
+    usage: UsageSnapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualSnapshot:
+    """One virtual server: see `lvs.status.VirtualStatus`."""
+
+    name: str
+    label: str = ""
+    state: str = ""
+    since: float = 0.0
+    quorum: int = 1
+    hysteresis: int = 0
+    total: int = 0
+    sorry: str = ""
+    sorry_in_use: bool = False
+    panic: bool = False
+    suspended: bool = False
+    services: tuple[str, ...] = ()
+    refused: str = ""
+    reals: tuple[RealSnapshot, ...] = ()
+    usage: UsageSnapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonSnapshot:
     """The whole daemon.
 
     `workers` maps "vrrp", "lvs", "bfd" to process ids. `recorder` is how many events the flight recorder holds.
     `stale` is empty while the workers are alive, else a sentence that says who has been silent for how long.
     `packets` counts what no router could: see `report.routers.packets`. `flooded`: bad packets come so fast that the
-    kernel drops what it can tell apart, not counted, until they cease.
+    kernel drops what it can tell apart, not counted, until they cease. `backend` is where virtual servers live.
     """
 
     version: str = ""
@@ -104,20 +174,27 @@ class DaemonSnapshot:
     stale: str = ""
     packets: dict[str, int] = field(default_factory=dict)
     flooded: bool = False
+    backend: str = ""
+    virtual_servers: tuple[VirtualSnapshot, ...] = ()
 
 
 #: What the fields of each class hold.
 _HINTS: dict[type, dict[str, Any]] = {
-    kind: get_type_hints(kind) for kind in (AddressSnapshot, RouterSnapshot, DaemonSnapshot)
+    kind: get_type_hints(kind)
+    for kind in (
+        AddressSnapshot, RouterSnapshot, UsageSnapshot, CheckSnapshot, RealSnapshot, VirtualSnapshot, DaemonSnapshot)
 }
 
 
-def encode(snapshot: DaemonSnapshot | RouterSnapshot) -> str:
+Snapshot = DaemonSnapshot | RouterSnapshot | VirtualSnapshot
+
+
+def encode(snapshot: Snapshot) -> str:
     """`snapshot` as one line of JSON without the newline. Raises ValueError when a number is not finite."""
     return json.dumps(to_document(snapshot), separators=(",", ":"), allow_nan=False)
 
 
-def to_document(snapshot: DaemonSnapshot | RouterSnapshot) -> dict[str, Any]:
+def to_document(snapshot: Snapshot) -> dict[str, Any]:
     """`snapshot` as dicts, lists and numbers, with the version in front."""
     return {"hakeep": VERSION, **_plain(snapshot)}
 

@@ -2,7 +2,7 @@
 
 Who is master, since when and why; what priority this node goes with; which master it hears; and which addresses *the
 kernel* holds, which is not the same as what the state says and is therefore looked at by itself. Where the two disagree
-the cell has a ``!``, so that it can be seen without colours too.
+the cell has a ``!``, so that it can be seen without colours too. Then the virtual servers, if there are any.
 
 Pure: the time and the width are arguments.
 """
@@ -10,53 +10,40 @@ Pure: the time and the width are arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from hakeep.report.duration import render_duration
 from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, RouterSnapshot
+from hakeep.report.status_virtual import details as virtual_details
+from hakeep.report.status_virtual import render as render_virtual
+from hakeep.report.table import BOLD, DIM, GREEN, RED, YELLOW, Cell, ago, flow, paint, printable, table
 
 HEADINGS = ("INSTANCE", "STATE", "SINCE", "PRIO", "MASTER", "ADDRESSES", "LEASE", "WHY")
 
-#: Below this the reason does not fit beside the other columns and goes under them.
-NARROWEST_WHY = 16
-
-#: SGR parameters (ECMA-48).
-BOLD, RED, GREEN, YELLOW, DIM = "1", "1;31", "1;32", "33", "2"
-
 STATE_COLORS = {"MASTER": GREEN, "FAULT": RED, "INIT": DIM, "STOP": DIM, "DELETED": DIM}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What stands in one place of the table, and its colour ("" = none)."""
-
-    text: str
-    color: str = ""
 
 
 def render_status(
     snapshot: DaemonSnapshot, now: float, width: int = 100, color: bool = False, verbose: bool = False
 ) -> str:
     """The table, ending in a newline. `now` is Unix time, `width` the columns of the terminal."""
-    lines = [_paint(_headline(snapshot, now), BOLD, color)]
+    lines = [paint(_headline(snapshot, now), BOLD, color)]
     if snapshot.stale:
-        lines.append(_paint(f"! {printable(snapshot.stale)}", RED, color))
+        lines.append(paint(f"! {printable(snapshot.stale)}", RED, color))
     if snapshot.routers:
         lines += ["", *_table(snapshot.routers, now, width, color)]
-    else:
+    if snapshot.virtual_servers:
+        lines += ["", *render_virtual(snapshot, now, width, color)]
+    if not snapshot.routers and not snapshot.virtual_servers:
         lines += ["", "No VRRP instances are configured."]
-    lines += [_paint(note, YELLOW, color) for note in _notes(snapshot)]
+    lines += [paint(note, YELLOW, color) for note in _notes(snapshot)]
     if verbose:
         for router in snapshot.routers:
             lines += ["", *_details(router, now, color)]
+        for virtual in snapshot.virtual_servers:
+            lines += ["", *virtual_details(virtual, now, color)]
         counted = ", ".join(_counted(snapshot.packets))
         lines += ["", f"packets for no router, or refused: {counted}"] if counted else []
     return "\n".join(lines) + "\n"
-
-
-def printable(text: str) -> str:
-    """`text` without anything that a terminal could take for an order."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _headline(snapshot: DaemonSnapshot, now: float) -> str:
@@ -92,19 +79,7 @@ def _notes(snapshot: DaemonSnapshot) -> list[str]:
 
 def _table(routers: Sequence[RouterSnapshot], now: float, width: int, color: bool) -> list[str]:
     rows = [[Cell(heading, DIM) for heading in HEADINGS], *(_row(router, now) for router in routers)]
-    widths = [max(len(row[column].text) for row in rows) for column in range(len(HEADINGS) - 1)]
-    room = width - sum(widths) - 2 * len(widths)
-    lines = []
-    for row in rows:
-        *cells, why = row
-        line = "  ".join(_padded(cell, size, color) for cell, size in zip(cells, widths, strict=True))
-        if room >= NARROWEST_WHY:
-            lines.append(f"{line}  {_paint(_cut(why.text, room), why.color, color)}".rstrip())
-            continue
-        lines.append(line.rstrip())
-        if row is not rows[0] and why.text:
-            lines.append("    " + _cut(why.text, max(width - 4, NARROWEST_WHY)))
-    return lines
+    return [line for lines in table(rows, width, color) for line in lines]
 
 
 def _row(router: RouterSnapshot, now: float) -> list[Cell]:
@@ -115,17 +90,13 @@ def _row(router: RouterSnapshot, now: float) -> list[Cell]:
     return [
         Cell(printable(router.name)),
         Cell(printable(state), STATE_COLORS.get(router.state, "")),
-        Cell(_ago(router.since, now)),
+        Cell(ago(router.since, now)),
         Cell(priority, YELLOW if router.effective_priority < router.priority else ""),
         Cell(_master(router)),
         _held(router),
         Cell(_lease(router)),
         Cell(printable(router.why)),
     ]
-
-
-def _ago(since: float, now: float) -> str:
-    return render_duration(now - since) if since else "-"
 
 
 def _master(router: RouterSnapshot) -> str:
@@ -161,18 +132,6 @@ def _lease(router: RouterSnapshot) -> str:
     return "-" if router.lease is None else f"{router.lease:.1f}s"
 
 
-def _padded(cell: Cell, width: int, color: bool) -> str:
-    return _paint(cell.text, cell.color, color) + " " * (width - len(cell.text))
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 2] + ".."
-
-
-def _paint(text: str, sgr: str, color: bool) -> str:
-    return f"\x1b[{sgr}m{text}\x1b[0m" if color and sgr and text else text
-
-
 # ----------------------------------------------------------------------------------------------------- the details
 
 
@@ -182,7 +141,7 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
     facts = {
         "router": f"VRID {router.virtual_router_id} on {where or 'no interface'}, "
         f"IPv{router.family}, VRRP version {router.version}",
-        "state": f"{router.state} for {_ago(router.since, now)}" + (f": {router.why}" if router.why else ""),
+        "state": f"{router.state} for {ago(router.since, now)}" + (f": {router.why}" if router.why else ""),
         "priority": f"{router.effective_priority} (base {router.base_priority}, configured {router.priority})",
         "sends from": router.source,
         "master": _master(router)
@@ -193,12 +152,12 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
         "standby": "yes" if router.standby else "",
         "contested": "yes" if router.contested else "",
     }
-    lines = [_paint(printable(router.name), BOLD, color)]
+    lines = [paint(printable(router.name), BOLD, color)]
     lines += [f"  {name + ':':12}{printable(text)}" for name, text in facts.items() if text]
     for address in router.addresses:
         kind = "" if address.advertised else " (not in adverts)"
         lines.append(f"  {'address:':12}{printable(address.text)}{kind}: {_presence(address)}")
-    counters = _flow(_counted(router.counters), 88)
+    counters = flow(_counted(router.counters), 88)
     lines += [f"  {'counters:' if index == 0 else '':12}{text}" for index, text in enumerate(counters)]
     return lines
 
@@ -206,14 +165,3 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
 def _counted(counters: Mapping[str, int]) -> list[str]:
     """Those that have counted something."""
     return [f"{printable(name)} {count}" for name, count in counters.items() if count]
-
-
-def _flow(items: Sequence[str], width: int) -> list[str]:
-    """`items`, separated by commas, in lines of at most `width`."""
-    lines: list[str] = []
-    for item in items:
-        if lines and len(lines[-1]) + len(item) + 2 <= width:
-            lines[-1] += f", {item}"
-        else:
-            lines.append(item)
-    return lines

@@ -54,7 +54,7 @@ def test_words_are_left() -> None:
         (["--dont-fork=1"], "takes no argument"),
         (["--log"], "Unknown option --log"),  # several begin so
         (["-x"], "--snmp is not available: SNMP is not supported"),
-        (["-C"], "--check is not available"),
+        (["--all"], "--all is not available"),
     ],
 )
 def test_mistakes(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

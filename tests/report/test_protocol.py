@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from hakeep.report.protocol import (
     LONGEST_LINE,
+    OVERRIDES,
     Inbox,
     Malformed,
     Outcome,
+    Override,
     ProtocolError,
     Record,
     Refused,
@@ -39,7 +41,17 @@ requests = st.one_of(
     st.sampled_from([Status(), Watch(), Record(), Reload()]),
     st.builds(Standby, names, st.none() | st.floats(0.001, 1e8), st.booleans()),
     st.builds(Resume, names),
+    st.builds(
+        Override, st.sampled_from(OVERRIDES), st.ip_addresses().map(str), st.integers(0, 65535), st.text(),
+        st.integers(0, 2**31 - 1)),
 )
+
+OVERRIDE = {"do": "override", "what": "drain", "ip": "10.0.0.2", "port": 80}
+
+
+def test_addresses_have_one_spelling() -> None:
+    line = json.dumps({"hakeep": 1} | OVERRIDE | {"ip": "FD00:0::2"}).encode()
+    assert decode_request(line) == Override("drain", "fd00::2", 80)
 
 
 @settings(deadline=None)
@@ -62,6 +74,14 @@ def test_a_request_survives_the_journey(request: Request) -> None:
         (Standby(even_if_alone=True), {"do": "standby", "all": True, "for": None, "even_if_alone": True}),
         (Resume(("a", "b")), {"do": "resume", "routers": ["a", "b"]}),
         (Resume(), {"do": "resume", "all": True}),
+        (
+            Override("weight", "10.0.0.2", 80, "10.0.0.1 80", 5),
+            {"do": "override", "what": "weight", "ip": "10.0.0.2", "port": 80, "virtual": "10.0.0.1 80", "weight": 5},
+        ),
+        (
+            Override("drain", "fd00::2", 0),
+            {"do": "override", "what": "drain", "ip": "fd00::2", "port": 0, "virtual": "", "weight": 0},
+        ),
     ],
 )
 def test_what_requests_look_like(request_: Request, fields: dict[str, object]) -> None:
@@ -88,6 +108,18 @@ def test_what_requests_look_like(request_: Request, fields: dict[str, object]) -
         ({"do": "standby", "all": True, "for": "10m"}, "for must be a number of seconds"),
         ({"do": "standby", "all": True, "for": 1e300}, "for must be a number of seconds"),
         ({"do": "standby", "all": True, "even_if_alone": 1}, "even_if_alone must be"),
+        (OVERRIDE | {"what": "explode"}, "what must be one of ready, drain, down, weight"),
+        (OVERRIDE | {"what": ["drain"]}, "what must be one of"),
+        (OVERRIDE | {"ip": "web"}, "ip must be an IP address"),
+        (OVERRIDE | {"ip": 1}, "ip must be an IP address"),
+        (OVERRIDE | {"ip": None}, "ip must be an IP address"),
+        (OVERRIDE | {"port": "80"}, "port must be a number from 0 to 65535"),
+        (OVERRIDE | {"port": True}, "port must be a number"),
+        (OVERRIDE | {"port": 65536}, "port must be a number"),
+        (OVERRIDE | {"weight": -1}, "weight must be a number from 0 to 2147483647"),
+        (OVERRIDE | {"weight": 2**31}, "weight must be a number"),
+        (OVERRIDE | {"weight": 1.5}, "weight must be a number"),
+        (OVERRIDE | {"virtual": None}, "virtual must be the name"),
         ({"hakeep": 2, "do": "status"}, "this daemon speaks version 1"),
         ({"hakeep": "1", "do": "status"}, "this daemon speaks version 1"),
     ],

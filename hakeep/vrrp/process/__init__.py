@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from hakeep.config.settled import Process, Settings
+from hakeep.config.settled import Settings
 from hakeep.kernel import sched
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.process.loop import VrrpProcess
@@ -18,17 +18,6 @@ from hakeep.vrrp.process.start import Start
 from hakeep.worker import Line, Log, SharedPage
 
 __all__ = ["Start", "VrrpProcess", "main"]
-
-
-def _schedule(process: Process) -> None:
-    if process.priority:
-        sched.set_nice(process.priority)
-    if process.no_swap:
-        sched.lock_memory()
-    if process.cpu_affinity:
-        sched.set_cpu_affinity(process.cpu_affinity)
-    if process.rt_priority:
-        sched.set_realtime(process.rt_priority, process.rlimit_rttime)
 
 
 def main(settings: Settings, line: Line, page: SharedPage, log: Log, start: Start) -> int:
@@ -45,7 +34,7 @@ def main(settings: Settings, line: Line, page: SharedPage, log: Log, start: Star
         log(m.Level.ERROR, "; ".join(missing))
         return 4
     try:
-        _schedule(process)
+        sched.schedule(process)
     except OSError as error:
         log(m.Level.WARNING, f"cannot set the scheduling of the vrrp worker: {error}")
     worker = VrrpProcess(settings, line, page, log, start)

@@ -122,6 +122,7 @@ class VrrpProcess:
         self.shown: dict[str, Lines] = {}  # what snapshots have in common
         self.sockets_changed = False
         self.new_masters: list[str] = []
+        self.said_states: dict[str, m.State] = {}
         self.stoppers: set[str] = set()
         self.parent = os.getppid()
         self.unbound: dict[str, float] = {}  # routers without sockets, and when to try again
@@ -390,6 +391,9 @@ class VrrpProcess:
         router = self.engine.routers.get(effect.router)
         if router is not None and effect.state is m.State.MASTER:
             self.new_masters.append(effect.router)
+        if self.said_states.get(effect.router) is not effect.state:  # the lvs worker may follow it
+            self.said_states[effect.router] = effect.state
+            self.line.send({"do": "router", "name": effect.router, "state": effect.state})
         self.testament.note(effect.router)
         self._show_soon()
         self.gate.holders_changed()

@@ -1,0 +1,226 @@
+"""The lvs worker and those that come after it.
+
+No address hangs on it. When it dies the kernel's table stays as it was, and so does what clients get: only a server
+that fails meanwhile is not taken out. So it is started again, at once and then with growing pauses, for as long as
+there are virtual servers; and it takes nobody with it.
+
+What is known of each check is kept here while there is nobody to know it, and given to the next one, which so does not
+begin with all servers up.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hakeep.offspring import fork_worker, note_pid
+from hakeep.options import Options
+from hakeep.pidfile import PidFile
+from hakeep.worker import ERROR, INFO, WARNING, Line, Log
+
+if TYPE_CHECKING:
+    from hakeep.config.settled_lvs import Director
+    from hakeep.lvs.messages import Ordered
+
+NEVER = float("inf")
+
+#: Seconds without a death after which the next one is a first one again, and the longest pause.
+STEADY = 30.0
+BACKOFF_MAX = 60.0
+
+#: Seconds that a worker may take to empty the table: ten thousands of servers take a while.
+STOP_MAX = 15.0
+
+
+@dataclass
+class Worker:
+    """One lvs worker process. `stopped_at` is when it was told to go."""
+
+    pid: int
+    line: Line
+    born: float
+    started: bool = False
+    stopped_at: float = NEVER
+    killed: bool = False
+
+
+class Attendance:
+    """`hear(body)` is called with what a worker says that is not for us, `watch` and `unwatch` belong to the loop,
+    `leave()` lets a child go of what is the parent's. `orders()` has what operators want."""
+
+    def __init__(
+        self, options: Options, log: Log, *, watch: Callable[[int, Callable[[], None]], None],
+        unwatch: Callable[[int], None], hear: Callable[[dict[str, Any]], None], leave: Callable[[], None],
+        orders: Callable[[], Iterable[Ordered]],
+    ) -> None:
+        self._options = options
+        self._log = log
+        self._watch, self._unwatch = watch, unwatch
+        self._hear = hear
+        self._leave = leave
+        self._orders = orders
+        self._blob = b""
+        self._pid_file: PidFile | None = None
+        self._memory: dict[str, str] = {}
+        self._routers: dict[str, str] = {}
+        self._backoff = 0.0
+        self._respawn_at = NEVER
+        self._stopping = False
+        self.worker: Worker | None = None
+        self.restarts = 0
+
+    @property
+    def wanted(self) -> bool:
+        """True while the configuration has virtual servers, and we are not stopping."""
+        return bool(self._blob) and not self._stopping
+
+    @property
+    def wake_at(self) -> float:
+        """When to turn at the latest."""
+        worker = self.worker
+        if worker is None:
+            return self._respawn_at
+        soon = time.monotonic() + 0.01 if worker.line.waiting else NEVER
+        return min(soon, worker.stopped_at + STOP_MAX)
+
+    def order(self, order: dict[str, Any]) -> bool:
+        """Tell the worker. False when there is none."""
+        if self.worker is None:
+            return False
+        self.worker.line.send(order)
+        return True
+
+    def router_is(self, name: str, state: str) -> None:
+        """A vrrp_instance reached a state; one that is started later is told as well."""
+        if self._routers.get(name) != state:
+            self._routers[name] = state
+            self.order({"do": "router", "name": name, "state": state})
+
+    def deliver(self, blob: bytes) -> None:
+        """A pickled Director is in force; empty = there is nothing to direct any more."""
+        if blob == self._blob:
+            return
+        self._blob = blob
+        if not blob:
+            self._dismiss()
+        elif self.worker is None:
+            self._spawn()
+        elif self.worker.stopped_at == NEVER:
+            self.worker.line.send_blob(blob)
+
+    # ------------------------------------------------------------------------------------------------- birth
+
+    def _spawn(self) -> None:
+        parent = os.getpid()
+        self._respawn_at = NEVER
+        try:
+            pid, line = fork_worker(lambda line: self._be_worker(line, parent), self._log)
+        except OSError as error:
+            self._log(ERROR, f"cannot start the lvs worker, trying again: {error}")
+            self._respawn_at = time.monotonic() + max(1.0, self._backoff)
+            return
+        self.worker = Worker(pid, line, time.monotonic())
+        self._watch(line.fileno(), self._readable)
+        self._pid_file = note_pid(self._pid_file, self._options.lvs_pid_file, pid, self._log, "lvs")
+
+    def _be_worker(self, line: Line, parent: int) -> int:
+        """The child's side of the fork. What only it uses is not imported before: VRRP must not wait for HTTP."""
+        from hakeep.lvs import process
+
+        self._leave()
+        if self._pid_file is not None:
+            self._pid_file.leave()
+        start = process.Start(
+            parent=parent, memory=self._memory, orders=tuple(self._orders()), routers=self._routers,
+            keep=self._options.keep_ipvs, backend=self._options.lvs_backend,
+        )
+        director: Director = pickle.loads(self._blob)
+        return process.main(director, line, self._log.child("hakeepd_lvs"), start)
+
+    # ------------------------------------------------------------------------------------------------- life
+
+    def _readable(self) -> None:
+        worker = self.worker
+        if worker is None:
+            return
+        for message in worker.line.receive():
+            self._listen(worker, message.body)
+        if worker.line.closed:
+            self._unwatch(worker.line.fileno())
+
+    def _listen(self, worker: Worker, body: dict[str, Any]) -> None:
+        match body.get("do"):
+            case "remember":
+                for check, memory in dict(body.get("checks", {})).items():
+                    if memory:
+                        self._memory[str(check)] = str(memory)
+                    else:
+                        self._memory.pop(str(check), None)
+            case "started":
+                worker.started = True
+                self._log(INFO, "LVS start-up complete")
+            case _:
+                self._hear(body)
+
+    def turn(self, now: float) -> None:
+        """Look after everything once."""
+        if now >= self._respawn_at:
+            self.restarts += 1
+            self._spawn()
+        worker = self.worker
+        if worker is None:
+            return
+        worker.line.flush()
+        if now - worker.stopped_at > STOP_MAX and not worker.killed:
+            self._log(WARNING, "the lvs worker does not stop: killing it")
+            worker.killed = True
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
+
+    # ------------------------------------------------------------------------------------------------- death
+
+    def ended(self, pid: int, code: int, now: float) -> None:
+        """A child has ended: was it ours?"""
+        worker = self.worker
+        if worker is None or worker.pid != pid:
+            return
+        if not worker.line.closed:
+            self._readable()
+            self._unwatch(worker.line.fileno())
+            worker.line.close()
+        self.worker = None
+        if not self.wanted:
+            return
+        if worker.stopped_at < NEVER:  # it was to go, and is wanted again
+            self._respawn_at = now
+            return
+        how = f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
+        pause = 0.0 if now - worker.born > STEADY else self._backoff
+        self._backoff = min(BACKOFF_MAX, max(1.0, 2 * pause))
+        again = f"another one starts in {pause:g} s" if pause else "starting another one"
+        self._log(ERROR, f"the lvs worker {how}: {again}; the kernel's table stays as it is meanwhile")
+        self._respawn_at = now + pause
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def stop(self) -> None:
+        """Have the worker stop; called again: at once."""
+        self._stopping = True
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        self._respawn_at = NEVER
+        if self.worker is not None:
+            self.worker.stopped_at = min(self.worker.stopped_at, time.monotonic())
+            self.order({"do": "stop"})
+
+    def remove_files(self) -> None:
+        """All has ended."""
+        if self._pid_file is not None:
+            self._pid_file.remove()

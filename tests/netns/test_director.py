@@ -1,0 +1,243 @@
+"""Directors in front of real servers: what a client gets when servers, workers, tables and directors come and go.
+
+On hosts without IPVS the table is one of nftables; the same configuration runs on IPVS in tests/uml.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import topology
+from hosts import ROOT, Daemon, Network, wait_until
+from observe import Client
+
+pytestmark = pytest.mark.netns
+
+VIP = "192.0.2.100"
+SERVERS = {"r1": "198.51.100.21", "r2": "198.51.100.22"}
+TOOL = (sys.executable, "-m", "hakeep.cli.hakeep")
+PATIENCE = 15.0
+
+
+class Directors:
+    """The topology of the demo, with a client that asks without pause."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.a, self.b = network.daemons["a", "vrrp"], network.daemons["b", "vrrp"]
+        self.client = Client(network["client"], VIP, network.files / "requests")
+
+    def start(self, *, only: str = "", words: tuple[str, ...] = ()) -> Daemon:
+        """Start the real servers and director a (and b unless `only` names a); until both servers answer."""
+        for host in SERVERS:
+            self.web(host).start()
+        self.a.words += words
+        self.a.start()
+        if not only:
+            self.b.start()
+        self.served_by("r1", "r2")
+        return self.a
+
+    def web(self, host: str) -> Daemon:
+        return self.network.daemons[host, "web"]
+
+    def served_by(self, *hosts: str, patience: float = PATIENCE) -> None:
+        """Until the client, for half a second, was answered by these and no others, and always."""
+        def settled() -> bool:
+            recent = [r.answer for r in self.client.requests(since=time.time() - 0.5)]
+            return len(recent) > 20 and set(recent) == set(hosts)
+
+        wait_until(settled, patience, f"the client is served by {' and '.join(hosts) or 'nobody'}\n{self.a.log()}")
+
+    def lost(self, since: float) -> int:
+        """Requests without an answer."""
+        return sum(not r.answer for r in self.client.requests(since))
+
+    def table(self, host: str = "a") -> str:
+        """The director's table as nft shows it, without what is counted."""
+        lines = self.network[host].run("nft", "list", "table", "ip", "hakeep_lvs", check=False).splitlines()
+        return "\n".join(line for line in lines if "packets" not in line)
+
+    def has(self, server: str, host: str = "a") -> bool:
+        """Whether the table sends new connections to that server."""
+        return any(
+            f": {SERVERS[server]}" in line or f"to {SERVERS[server]}" in line for line in self.table(host).splitlines())
+
+    def tool(self, *words: str, daemon: Daemon | None = None) -> subprocess.CompletedProcess[str]:
+        """`hakeep WORDS` where the daemon lives."""
+        daemon = daemon or self.a
+        enter = ("nsenter", f"--target={daemon.pid}", "--mount", "--root", "--net", "--")
+        return subprocess.run((*enter, *TOOL, *words), capture_output=True, text=True, timeout=30,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.tool("status", "--json").stdout)
+        return found
+
+    def reals(self) -> dict[str, dict[str, Any]]:
+        """The real servers of the first virtual server, by address."""
+        return {real["ip"]: real for real in self.status()["virtual_servers"][0]["reals"]}
+
+
+def worker(daemon: Daemon, name: str = "hakeepd_lvs") -> int:
+    """The pid of a worker, 0 when there is none."""
+    for pid in daemon.processes():
+        try:
+            if pid != daemon.pid and Path(f"/proc/{pid}/comm").read_text() == f"{name}\n":
+                return pid
+        except OSError:
+            continue
+    return 0
+
+
+def reconfigure(daemon: Daemon, text: str) -> None:
+    """Another configuration, taken."""
+    config = Path(daemon.words[daemon.words.index("-f") + 1])
+    config.write_text(text)
+    before = daemon.log().count("Reload complete")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: daemon.log().count("Reload complete") > before, PATIENCE, f"a reload\n{daemon.log()}")
+
+
+def config_of(daemon: Daemon) -> str:
+    return Path(daemon.words[daemon.words.index("-f") + 1]).read_text()
+
+
+@pytest.fixture
+def directors() -> Iterator[Directors]:
+    with Network(topology.load("director")) as network:
+        made = Directors(network)
+        with made.client:
+            yield made
+
+
+def test_a_dead_server_goes_and_comes_back(directors: Directors) -> None:
+    daemon = directors.start(only="a")
+    died = time.time()
+    directors.web("r1").kill()
+    directors.served_by("r2")
+    assert "Removing service [198.51.100.21]:tcp:80 from VS [192.0.2.100]:tcp:80" in daemon.log()
+    down = directors.reals()[SERVERS["r1"]]
+    assert "refused" in down["checks"][0]["why"] and down["wanted"] is None
+    back = time.time()
+    directors.web("r1").start()
+    directors.served_by("r1", "r2")
+    assert directors.lost(back) == 0
+    assert [r.answer for r in directors.client.requests(died, back)].count("r2") > 100
+    assert "Adding service [198.51.100.21]:tcp:80 to VS [192.0.2.100]:tcp:80" in daemon.log()
+
+
+def test_a_worker_that_is_killed_is_replaced_by_one_that_knows_who_is_down(directors: Directors) -> None:
+    daemon = directors.start(only="a")
+    directors.web("r1").kill()
+    directors.served_by("r2")
+    first, since = worker(daemon), time.time()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: worker(daemon) not in (0, first), PATIENCE, "another lvs worker")
+    time.sleep(2.5)  # two rounds of checks
+    assert directors.lost(since) == 0, "one that thinks all are well sends clients to a dead server"
+    assert "was killed by signal 9" in daemon.log()
+    directors.web("r1").start()
+    directors.served_by("r1", "r2")
+
+
+def test_a_table_that_somebody_empties_is_put_back(directors: Directors) -> None:
+    daemon = directors.start(only="a")
+    directors.network["a"].run("nft", "flush", "ruleset")
+    emptied = time.time()
+    directors.served_by("r1", "r2")
+    assert time.time() - emptied < 5
+    assert "somebody else changed the table; put back" in daemon.log()
+
+
+def test_a_reload_changes_what_has_changed_and_loses_no_request(directors: Directors) -> None:
+    daemon = directors.start(only="a")
+    text = config_of(daemon)
+    since = time.time()
+    head, _, tail = text.partition("    real_server 198.51.100.22")
+    reconfigure(daemon, head + "}\n")
+    directors.served_by("r1")
+    reconfigure(daemon, text)
+    directors.served_by("r1", "r2")
+    assert tail and directors.lost(since) == 0
+    pid, table = worker(daemon), directors.table()
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "nothing has changed" in daemon.log(), PATIENCE)
+    assert worker(daemon) == pid
+    assert directors.table() == table
+
+
+def test_without_virtual_servers_there_is_no_worker_and_no_table(directors: Directors) -> None:
+    daemon = directors.start(only="a")
+    text = config_of(daemon)
+    reconfigure(daemon, text.partition("virtual_server ")[0])
+    wait_until(lambda: not worker(daemon), PATIENCE, "the lvs worker goes")
+    assert SERVERS["r1"] not in directors.table()
+    reconfigure(daemon, text)
+    directors.served_by("r1", "r2")
+    assert directors.status()["workers"].keys() == {"vrrp", "lvs"}
+
+
+@pytest.mark.parametrize("how", ["TERM", "the supervisor is killed"])
+def test_at_the_end_nothing_is_left(directors: Directors, how: str) -> None:
+    daemon = directors.start(only="a")
+    os.kill(daemon.pid, signal.SIGTERM if how == "TERM" else signal.SIGKILL)
+    wait_until(lambda: not daemon.processes(), PATIENCE, "all processes end")
+    assert SERVERS["r1"] not in directors.table()
+
+
+def test_dont_release_leaves_the_table(directors: Directors) -> None:
+    daemon = directors.start(only="a", words=("-I",))
+    os.kill(daemon.pid, signal.SIGTERM)
+    wait_until(lambda: not daemon.processes(), PATIENCE, "all processes end")
+    assert SERVERS["r1"] in directors.table() and SERVERS["r2"] in directors.table()
+
+
+@pytest.mark.parametrize(("option", "workers"), [("-P", {"vrrp"}), ("-C", {"lvs"})])
+def test_each_half_alone(directors: Directors, option: str, workers: set[str]) -> None:
+    for host in SERVERS:
+        directors.web(host).start()
+    directors.a.words += (option,)
+    directors.a.start()
+    wait_until(lambda: directors.tool("status", "--json").returncode == 0
+               and directors.status()["workers"].keys() == workers, PATIENCE, directors.a.log())
+    if option == "-C":
+        wait_until(lambda: SERVERS["r1"] in directors.table(), PATIENCE, "the table")
+
+
+def test_operators_have_the_last_word_also_after_a_restart(directors: Directors) -> None:
+    daemon = directors.start(only="a")
+    since = time.time()
+    done = directors.tool("drain", f"{SERVERS['r1']}:80")
+    assert done.returncode == 0, done.stderr
+    directors.served_by("r2")
+    assert directors.lost(since) == 0
+    assert directors.reals()[SERVERS["r1"]]["order"] == "drain"
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: not daemon.alive(), PATIENCE)
+    daemon.start()
+    directors.served_by("r2", patience=PATIENCE)
+    assert directors.tool("ready", f"{SERVERS['r1']}:80").returncode == 0
+    directors.served_by("r1", "r2")
+    unknown = directors.tool("drain", "198.51.100.99:80")
+    assert unknown.returncode != 0 and "198.51.100.99" in unknown.stderr
+
+
+def test_the_service_follows_the_address(directors: Directors) -> None:
+    """The master dies: the backup has checked the servers all along, and forwards at once."""
+    directors.start()
+    wait_until(lambda: directors.has("r1", "b"), PATIENCE, "b knows the servers")
+    directors.a.kill()
+    killed = time.time()
+    wait_until(lambda: directors.network["b"].holds(VIP), PATIENCE, "b takes over")
+    directors.served_by("r1", "r2")
+    assert directors.client.longest_gap(killed, time.time()) < 3.61 + 0.2
