@@ -46,8 +46,8 @@ Told = Callable[[Reloaded], None]
 
 
 class Version(NamedTuple):
-    """One configuration: as each worker gets it, pickled, and what the supervisor knows of it. `director` is empty where
-    there are no virtual servers."""
+    """One configuration: as each worker gets it, pickled, and what the supervisor knows of it. `director` is empty
+    where there are no virtual servers."""
 
     settings: bytes
     director: bytes

@@ -21,7 +21,8 @@ DIRECTORY = Path("/var/lib/hakeep")
 def state_file(instance: str) -> Path:
     """The file of the daemon with this instance name ("" = it has none)."""
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return (Path(given) if given else DIRECTORY) / (f"real_servers_{instance}.json" if instance else "real_servers.json")
+    name = f"real_servers_{instance}.json" if instance else "real_servers.json"
+    return (Path(given) if given else DIRECTORY) / name
 
 
 class Overrides:
