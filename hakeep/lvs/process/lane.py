@@ -57,6 +57,7 @@ class TableLane:
         self._flushed = False
         self._timeouts: Timeouts | None = None  # what they were before we set them
         self._at_work = trio.Lock()
+        self._working = trio.CancelScope()
         self.backend: Backend | None = None
 
     def want(self, names: Sequence[str]) -> None:
@@ -79,16 +80,17 @@ class TableLane:
         return {}
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            try:
-                async with self._at_work:
-                    if self.backend is None:
-                        self.backend = await self._begin()
-                    await self._apply(self.backend)
-                await self._until_news(self.backend)
-            except (Unavailable, OSError) as error:
-                await self._start_over(str(error))
+        """Work until cancelled, or until `finish`."""
+        with self._working:
+            while True:
+                try:
+                    async with self._at_work:
+                        if self.backend is None:
+                            self.backend = await self._begin()
+                        await self._apply(self.backend)
+                    await self._until_news(self.backend)
+                except (Unavailable, OSError) as error:
+                    await self._start_over(str(error))
 
     async def _begin(self) -> Backend:
         backend = await self._choose()
@@ -201,10 +203,11 @@ class TableLane:
 
     async def finish(self) -> None:
         """Bring the table to what is wanted last, and give back what was borrowed. Raises what the backend raises."""
-        backend = self.backend
-        if backend is None:
-            return
-        async with self._at_work:
+        async with self._at_work:  # whoever has it now comes to an end; nobody gets it after us
+            self._working.cancel()
+            backend = self.backend
+            if backend is None:
+                return
             self._everything = self._sync = True
             if self._engine.director.flush_on_stop == "all":
                 await backend.flush()
