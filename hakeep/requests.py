@@ -25,7 +25,7 @@ from hakeep.lvs.messages import Ordered
 from hakeep.options import Options
 from hakeep.overrides import Overrides, state_file
 from hakeep.report import protocol
-from hakeep.report.snapshot import DaemonSnapshot, RouterSnapshot, SnapshotError, VirtualSnapshot, from_document
+from hakeep.report.snapshot import DaemonSnapshot, RouterSnapshot, SnapshotError, from_document
 from hakeep.standby import Orders
 from hakeep.succession import Succession
 from hakeep.vrrp.messages import Commanded
@@ -71,7 +71,7 @@ class Requests:
         self._started = time.time()
         name = f"standby_{self._instance}.json" if self._instance else "standby.json"
         self._orders = Orders(options.run_directory / name)
-        self._virtual: tuple[VirtualSnapshot, ...] = ()
+        self._virtual: list[Any] = []  # documents of the lvs worker, passed on unread: there may be ten thousands
         self._backend = ""
         self._overrides = Overrides(state_file(self._instance))
         if self._overrides.damage:
@@ -93,7 +93,7 @@ class Requests:
         """Answer those who have waited long enough, send on what was not taken yet, forget who has gone."""
         for at, connection in [pair for pair in self._waiting if pair[0] <= now]:
             self._waiting.remove((at, connection))
-            connection.send(protocol.encode_status(self.snapshot()))
+            connection.send(self._status())
         for at, connection in [pair for pair in self._recording if pair[0] <= now]:
             self._recording.remove((at, connection))
             connection.send(protocol.encode_error("the vrrp worker is still writing its recording; see the log"))
@@ -116,9 +116,7 @@ class Requests:
                 self.attendance.router_is(str(body["name"]), str(body["state"]))
             case "lvs_snapshot":
                 self._backend = str(body.get("backend", ""))
-                with suppress(SnapshotError):
-                    documents = body.get("virtual_servers", [])
-                    self._virtual = tuple(from_document(document, VirtualSnapshot) for document in documents)
+                self._virtual = list(body.get("virtual_servers", ()))
                 self._heard_from("lvs")
 
     def _take_snapshot(self, documents: list[Any]) -> None:
@@ -127,7 +125,7 @@ class Requests:
         self._heard_from("vrrp")
         for connection in self._control.connections.values():
             if connection.watching:
-                connection.send(protocol.encode_status(self.snapshot()))
+                connection.send(self._status())
         for kind in self._dumps:
             self._dump(kind)
         self._dumps.clear()
@@ -138,7 +136,10 @@ class Requests:
         if not self._owed:
             asked, self._waiting = self._waiting, []
             for _, connection in asked:
-                connection.send(protocol.encode_status(self.snapshot()))
+                connection.send(self._status())
+
+    def _status(self) -> bytes:
+        return protocol.encode_status(self.snapshot(), self._virtual if self.attendance.wanted else ())
 
     def snapshot(self) -> DaemonSnapshot:
         """The daemon as it was last heard of."""
@@ -157,9 +158,7 @@ class Requests:
             version=__version__, pid=os.getpid(), workers=workers,
             started=self._started, config=self._options.config, instance=self._instance, routers=self._routers,
             recorder=self._events_kept, restarts=self.succession.restarts, stale=stale,
-            packets=self._packets, flooded=self._flooded, backend=self._backend,
-            virtual_servers=self._virtual if self.attendance.wanted else (),
-        )
+            packets=self._packets, flooded=self._flooded, backend=self._backend)
 
     def _recorded(self, path: str) -> None:
         answer = protocol.encode_ok(paths=[path]) if path else protocol.encode_error("the recording cannot be written")
@@ -218,7 +217,7 @@ class Requests:
             if self._owed:
                 self._waiting.append((time.monotonic() + FRESH, connection))
             else:
-                connection.send(protocol.encode_status(self.snapshot()))
+                connection.send(self._status())
         elif isinstance(request, protocol.Override):
             connection.send(self._override(request))
         elif isinstance(request, protocol.Standby | protocol.Resume):
@@ -275,9 +274,9 @@ class Requests:
         return list(self._overrides)
 
     def _override(self, request: protocol.Override) -> bytes:
-        known = {(real.ip, real.port) for each in self._virtual for real in each.reals
-                 if request.virtual in ("", each.name)}
-        names = {each.name for each in self._virtual}
+        known = {(real["ip"], real["port"]) for each in self._virtual for real in each["reals"]
+                 if request.virtual in ("", each["name"])}
+        names = {each["name"] for each in self._virtual}
         if request.virtual and request.virtual not in names:
             return protocol.encode_error(f"there is no virtual_server {request.virtual}")
         if (request.ip, request.port) not in known and request.what != "ready":

@@ -6,7 +6,7 @@ it, or clients find the real server and not the director.
 add sets net.ipv4.conf.*.arp_ignore to 1 and arp_announce to 2, on all and on the interfaces in the address's network,
 and puts the address, with /32 or /128 and a label such as lo:hakeep0, on lo. IPv6 needs no settings. With --tun it sets
 the tunnel's device up (tunl0; sit0 for an IPv6 address in IPv4 packets; ip6tnl0 with --ipv6), its rp_filter to 2 if
-it is 1, and puts the address there. What is right already stays as it is.
+it is 1, and puts the address there. What is right already stays as it is. IPv4 in IPv6 packets is not provided for.
 
 remove takes away what add has added and gives settings their old values, as soon as no other address needs them.
 
@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.ipv6 and not arguments.tun:
         arguments.parser.error("--ipv6 says how tunnels are made: it goes with --tun")
+    if arguments.ipv6 and any(ip.version == 4 for ip in arguments.vips):
+        arguments.parser.error("the kernel's ip6tnl0 takes no IPv4; it needs a tunnel of its own for each director")
     if arguments.persist and arguments.action != "add":
         arguments.parser.error("--persist goes with add")
     if arguments.action != "check" and os.geteuid() != 0:

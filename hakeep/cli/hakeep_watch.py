@@ -25,6 +25,9 @@ from hakeep.report.status import render_status
 #: Seconds after which a screen is drawn again though nothing has changed: "10s ago" has.
 REDRAW = 1.0
 
+#: An answer that took so long is not asked for again for so many times as long: that of ten thousand servers is work.
+LEISURE = 10
+
 #: ECMA-48: cursor home, erase to the end of the line, erase to the end of the screen. To clear it all first flickers.
 HOME, ERASE_LINE, ERASE_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
@@ -54,6 +57,8 @@ def _follow(arguments: argparse.Namespace) -> NoReturn:
     """Show what one connection says until it ends, which raises Dead."""
     with Connection(socket_of(arguments), Watch()) as connection:
         snapshot = None
+        asked_at: float | None = time.monotonic()  # None = what comes now was not asked for
+        rests_until = 0.0
         while True:
             before = snapshot
             asks = before is not None and before.virtual_servers
@@ -62,9 +67,13 @@ def _follow(arguments: argparse.Namespace) -> NoReturn:
             except TimeoutError:
                 if snapshot is None:
                     raise Dead(f"hakeepd does not answer at {socket_of(arguments)}") from None
-                if snapshot.virtual_servers:
+                if snapshot.virtual_servers and time.monotonic() >= rests_until:
+                    asked_at = time.monotonic()
                     connection.ask(Watch())
             else:
+                if asked_at is not None:
+                    rests_until = time.monotonic() + (time.monotonic() - asked_at) * LEISURE
+                    asked_at = None
                 snapshot = choose(decode_status(line), arguments.routers)
             if is_screen() or before is None or _differ(before, snapshot):
                 _show(snapshot, arguments)

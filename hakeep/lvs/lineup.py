@@ -137,7 +137,7 @@ def line_up(settings: VirtualServer, healths: Sequence[Health], before: Lineup |
         since = was.since if was is not None and was.up == one.up else now
         reals.append(Standing(one.up, one.failed, one.weight, present, since, slow_since))
     since = before.since if before is not None and before.quorum == quorum else now
-    return Lineup(quorum, panic, total, tuple(reals), _sorry(settings, quorum, before), since, wake)
+    return Lineup(quorum, panic, total, tuple(reals), _sorry(settings, quorum), since, wake)
 
 
 def heard(healths: Iterable[Health]) -> tuple[int, int]:
@@ -162,13 +162,13 @@ def _has_quorum(settings: VirtualServer, total: int, before: bool) -> bool:
     return total > 0 and total >= settings.quorum + settings.hysteresis
 
 
-def _sorry(settings: VirtualServer, quorum: bool, before: Lineup | None) -> int | None:
-    """An inhibited sorry server that has served once stays in the table, for its connections' sake."""
+def _sorry(settings: VirtualServer, quorum: bool) -> int | None:
+    """One with inhibit stands in the table from the start, with weight 0 while it does not serve (as keepalived)."""
     if settings.sorry is None:
         return None
     if not quorum:
         return SORRY_WEIGHT
-    return 0 if settings.sorry.inhibit and before is not None and before.sorry is not None else None
+    return 0 if settings.sorry.inhibit else None
 
 
 def _slow_since(server: RealServer, one: Health, was: Standing | None, now: float) -> float | None:

@@ -24,7 +24,7 @@ Everything here is pure: bytes in, values out. `Inbox` is the server's ear for o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -211,9 +211,13 @@ def encode_error(sentence: str) -> bytes:
     return _line({"ok": False, "error": sentence})
 
 
-def encode_status(snapshot: DaemonSnapshot) -> bytes:
-    """The reply to `Status`, and each line after `Watch`."""
-    return encode_ok(status=to_document(snapshot))
+def encode_status(snapshot: DaemonSnapshot, virtual_servers: Sequence[Any] | None = None) -> bytes:
+    """The reply to `Status`, and each line after `Watch`. `virtual_servers`, if given, are documents that take the
+    place of the snapshot's: who only passes them on need not look into them, and there may be ten thousands."""
+    document = to_document(snapshot)
+    if virtual_servers is not None:
+        document["virtual_servers"] = virtual_servers
+    return encode_ok(status=document)
 
 
 class Outcome(StrEnum):

@@ -78,6 +78,7 @@ def test_labels() -> None:
         (["add", "224.0.0.1"], "not an address that a virtual server can have"),
         (["add", "fe80::1"], "not an address that a virtual server can have"),
         (["add", "--ipv6", "10.0.0.1"], "it goes with --tun"),
+        (["add", "--tun", "--ipv6", "10.0.0.1"], "ip6tnl0 takes no IPv4"),
         (["check", "--persist", "10.0.0.1"], "--persist goes with add"),
     ],
 )

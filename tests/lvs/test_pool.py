@@ -213,9 +213,9 @@ def test_remaining_servers_stay_without_a_sorry_server() -> None:
 
 
 def test_sorry_server_with_a_method_of_its_own_and_inhibit() -> None:
-    """As keepalived: weight 0 in place of a removal, once it has served."""
+    """As keepalived: it is always there, with weight 0 while it does not serve."""
     stage = settled(virtual(real(ONE, forward=Forward.ROUTE), sorry=sorry(forward=Forward.MASQ, inhibit=True)))
-    assert stage.weights() == {ONE: 1}
+    assert stage.weights() == {SORRY: 0, ONE: 1}
     fail(stage, ONE)
     assert stage.weights() == {SORRY: 1}
     assert stage.logged(f"Enabling sorry server {RS.format(99)} to VS {VS}")

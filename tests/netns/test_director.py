@@ -241,3 +241,21 @@ def test_the_service_follows_the_address(directors: Directors) -> None:
     wait_until(lambda: directors.network["b"].holds(VIP), PATIENCE, "b takes over")
     directors.served_by("r1", "r2")
     assert directors.client.longest_gap(killed, time.time()) < 3.61 + 0.2
+
+
+def test_with_ha_suspend_only_the_holder_of_the_address_checks(directors: Directors) -> None:
+    for daemon in (directors.a, directors.b):
+        path = Path(daemon.words[daemon.words.index("-f") + 1])
+        path.write_text(path.read_text().replace("protocol TCP", "protocol TCP\n    ha_suspend"))
+    directors.start()
+
+    def suspended(daemon: Daemon) -> list[bool]:
+        found = json.loads(directors.tool("status", "--json", daemon=daemon).stdout or "{}")
+        return [each["suspended"] for each in found.get("virtual_servers", ())]
+
+    wait_until(lambda: suspended(directors.a) == [False] and suspended(directors.b) == [True], PATIENCE, "b waits")
+    directors.web("r1").kill()
+    directors.served_by("r2")
+    directors.a.kill()
+    wait_until(lambda: suspended(directors.b) == [False], PATIENCE, "b checks")
+    directors.served_by("r2")

@@ -22,10 +22,8 @@ from hakeep.objects.rtnl import Address, IPAddress
 LOOPBACK = "lo"
 
 #: IP version of the director's packets around, and of those within -> device and its kind. The kernel makes these
-#: devices by itself as soon as it has the module, and they take packets of all senders.
-TUNNELS = {
-    (4, 4): ("tunl0", "ipip"), (4, 6): ("sit0", "sit"), (6, 4): ("ip6tnl0", "ip6tnl"), (6, 6): ("ip6tnl0", "ip6tnl"),
-}
+#: devices by itself as soon as it has the module, and they take packets of all senders. ip6tnl0 takes no IPv4.
+TUNNELS = {(4, 4): ("tunl0", "ipip"), (4, 6): ("sit0", "sit"), (6, 6): ("ip6tnl0", "ip6tnl")}
 
 #: Where our addresses can be.
 DEVICES = (LOOPBACK, *dict.fromkeys(device for device, _ in TUNNELS.values()))
@@ -97,7 +95,8 @@ def needs(ips: Iterable[IPAddress], addresses: Iterable[Address], tunnel: int = 
     """What `ips` need on a host with these addresses, in the order in which it is to be done: the address last, so that
     it is never there without what keeps it quiet.
 
-    `tunnel` is the IP version of the tunnels that the director sends through, 0 = direct routing.
+    `tunnel` is the IP version of the tunnels that the director sends through, 0 = direct routing. Raises KeyError for
+    what is not in TUNNELS.
     """
     found: dict[Need, None] = {}
     have = tuple(addresses)
