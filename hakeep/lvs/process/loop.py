@@ -6,6 +6,7 @@ takes them out, tells the engine, and does what the engine orders. Nothing that 
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import deque
@@ -57,7 +58,8 @@ class LvsProcess:
         self.keep = start.keep
         self.inbox: deque[m.Event] = deque()
         self.news = trio.Event()
-        self.stops = 0
+        self.stoppers: set[str] = set()
+        self.parent = os.getppid()
         self.finished = False
         self.last_moments: trio.CancelScope | None = None
         self.memory: dict[m.CheckKey, str] = {}
@@ -169,7 +171,7 @@ class LvsProcess:
     async def _signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGTERM) as received:
             async for _ in received:
-                self._stop()
+                self._stop("signal")
 
     async def _listen(self) -> None:
         while not self.line.closed:
@@ -180,14 +182,14 @@ class LvsProcess:
                 else:
                     self._obey(message.body)
             self.line.flush()
-        if not self.stops:
+        if not self.stoppers:
             self.log(WARNING, "the supervisor is gone: stopping")
-            self._stop()
+            self._stop("line")
 
     def _obey(self, order: dict[str, Any]) -> None:
         match order.get("do"):
             case "stop":
-                self._stop()
+                self._stop("order")
             case "snapshot":
                 self.nursery.start_soon(self._show)
             case "router":
@@ -197,11 +199,14 @@ class LvsProcess:
                     str(order["what"]), ip_address(order["ip"]), int(order["port"]), str(order.get("virtual", "")),
                     int(order.get("weight", 0))))
 
-    def _stop(self) -> None:
-        self.stops += 1
-        if self.stops == 1:
+    def _stop(self, who: str) -> None:
+        """Stop, as `who` wants. Only who says so twice is in a hurry: when the supervisor goes, the end of its line and
+        the kernel's signal both come, and mean the same."""
+        again = who in self.stoppers and os.getppid() == self.parent
+        if not self.stoppers:
             self.tell(m.Stopped(self.keep))
-        elif self.last_moments is not None:
+        self.stoppers.add(who)
+        if again and self.last_moments is not None:
             self.last_moments.cancel()
 
     async def _show(self) -> None:
