@@ -2,8 +2,8 @@
 
 All stand in one file, and each has its own addresses, marks and ports, so that its lines in the table can be told from
 those of the others. In the texts of a case, {v} and {r} are its networks for virtual and real servers ("10.1.7."),
-{v6} and {r6} those of IPv6, {mark} is a mark that no other case has ({mark}0 to {mark}9 neither), and {files} is a
-folder: real server N has the file {files}/N while it is well.
+{v6} and {r6} those of IPv6, {mark} is a mark that no other case has ({mark}0 to {mark}9 neither), and real server N has
+the file {files}-N while it is well.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ class Server:
     check: str = "tcp"
 
 
-V4 = tuple(Server(n, "{r}%d 80" % n) for n in (1, 2, 3))
-V6 = tuple(Server(n, "{r6}%d 80" % n) for n in (1, 2, 3))
+V4 = tuple(Server(n, f"{{r}}{n} 80") for n in (1, 2, 3))
+V6 = tuple(Server(n, f"{{r6}}{n} 80") for n in (1, 2, 3))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A virtual server: where it is, what stands in it besides real servers, and what is added to that at "changed"
-    (when the first server gets another weight, the second goes and a fourth comes)."""
+    """A virtual server: where it is, and what stands in it besides real servers. At "changed" its first server gets
+    another weight, the second goes and a fourth comes; where there are, the `later` options and group are in force.
+    `there` says in which configuration it is at all."""
 
     name: str
     options: str = "lvs_sched rr"
@@ -51,12 +52,15 @@ class Case:
     later: str = ""
     protocol: str = "protocol TCP"
     group: str = ""
+    group_later: str = ""
+    there: str = "both"
 
     def changed(self) -> Case:
         first, _, *rest = self.servers
         heavier = replace(first, options=first.options + "\nweight 7")
         fourth = replace(first, number=4, where=first.where.replace("}1", "}4"))
-        return replace(self, servers=(heavier, *rest, fourth), options=self.options + "\n" + self.later)
+        return replace(self, servers=(heavier, *rest, fourth), options=self.later or self.options,
+                       group=self.group_later or self.group)
 
 
 def given(*options: str, servers: tuple[Server, ...] = V4) -> tuple[Server, ...]:
@@ -73,10 +77,10 @@ CASES = (
     Case("no scheduler", ""),
     Case("flags of sh", "lvs_sched sh\nsh-port\nsh-fallback", later="lvs_sched rr"),
     Case("flags of mh", "lvs_sched mh\nmh-port\nmh-fallback"),
-    Case("sh gets a flag", "lvs_sched sh\nsh-port", later="sh-fallback"),
-    Case("persistence", "lvs_sched rr\npersistence_timeout 50", later="persistence_timeout 70"),
+    Case("sh gets a flag", "lvs_sched sh\nsh-port", later="lvs_sched sh\nsh-port\nsh-fallback"),
+    Case("persistence", "lvs_sched rr\npersistence_timeout 50", later="lvs_sched rr\npersistence_timeout 70"),
     Case("persistence of 360 s", "lvs_sched rr\npersistence_timeout"),
-    Case("persistence begins later", "lvs_sched rr", later="persistence_timeout 30"),
+    Case("persistence begins later", "lvs_sched rr", later="lvs_sched rr\npersistence_timeout 30"),
     Case("granularity", "lvs_sched wlc\npersistence_timeout 50\npersistence_granularity 255.255.255.0"),
     Case("granularity of IPv6", "lvs_sched wlc\npersistence_timeout 50\npersistence_granularity 64", "{v6}1 80", V6),
     Case("mark", "lvs_sched wlc", "fwmark {mark}", protocol=""),
@@ -84,6 +88,10 @@ CASES = (
     Case("mark of IPv6", "lvs_sched rr\nip_family inet6", "fwmark {mark}", V6, protocol=""),
     Case("group", "lvs_sched rr", "group {name}", group="{v}1 80\n{v}2 8080"),
     Case("group with a range", "lvs_sched wrr", "group {name}", WEIGHED, group="{v}1-4 80"),
+    Case("group that grows and shrinks", "lvs_sched wrr", "group {name}", WEIGHED, group="{v}1-3 80\nfwmark {mark}1",
+         group_later="{v}2-4 80\nfwmark {mark}2"),
+    Case("group that changes", "lvs_sched wrr", "group {name}", WEIGHED, group="{v}1 80\nfwmark {mark}1",
+         group_later="{v}1 80\n{v}2 80"),
     Case("group of marks", "lvs_sched wrr", "group {name}", group="fwmark {mark}1\nfwmark {mark}2", protocol=""),
     Case("group of both", "lvs_sched wrr", "group {name}", WEIGHED, group="{v}1-2 80\nfwmark {mark}1"),
     Case("DR", "lvs_sched rr\nlvs_method DR"),
@@ -95,7 +103,7 @@ CASES = (
     Case("weights", "lvs_sched wrr", servers=given("weight 0", "weight 1", "weight 65535")),
     Case("weight of all", "lvs_sched wrr\nweight 9"),
     Case("thresholds", "lvs_sched wlc", servers=given(
-        "uthreshold 100\nlthreshold 50", "uthreshold 10", "lthreshold 5")),
+        "uthreshold 100\nlthreshold 50", "uthreshold 10", "")),
     Case("other ports", "lvs_sched rr", servers=tuple(
         replace(server, where=server.where.replace(" 80", f" 808{server.number}")) for server in V4)),
     Case("sorry", "lvs_sched rr\nsorry_server {r}9 80"),
@@ -124,8 +132,18 @@ CASES = (
     Case("SIP", "lvs_sched rr\npersistence_timeout 40\npersistence_engine sip", protocol="protocol UDP"),
     Case("scripts", "lvs_sched rr", servers=MISC),
     Case("scripts and inhibit", "lvs_sched wrr\ninhibit_on_failure", servers=MISC),
+    Case("goes", there="before"),
+    Case("comes", there="after"),
+    Case("persistence ends", "lvs_sched rr\npersistence_timeout 50", later="lvs_sched rr"),
+    Case("sorry comes later", "lvs_sched rr", later="lvs_sched rr\nsorry_server {r}9 80"),
+    Case("sorry goes", "lvs_sched rr\nsorry_server {r}9 80", later="lvs_sched rr"),
+    Case("NAT becomes DR", "lvs_sched rr\nlvs_method NAT", later="lvs_sched rr\nlvs_method DR"),
     Case("some are not checked", "lvs_sched rr", servers=(V4[0], replace(V4[1], check=""), replace(V4[2], check=""))),
 )
+
+
+#: Where the files are that tell who is well.
+FILES = Path("/run")
 
 
 def port(case: int, server: int) -> int:
@@ -133,19 +151,20 @@ def port(case: int, server: int) -> int:
     return 10000 + 10 * case + server
 
 
-def words(case: int, files: Path) -> dict[str, str]:
+def words(case: int) -> dict[str, str]:
     """What the names in braces stand for."""
     n = case + 1
     return {
         "v": f"10.1.{n}.", "r": f"10.2.{n}.", "v6": f"2001:db8:1:{n}::", "r6": f"2001:db8:2:{n}::",
-        "mark": str(100 + n), "name": f"group{n}", "files": str(files / str(n))}
+        "mark": str(100 + n), "name": f"group{n}", "files": str(FILES / str(n))}
 
 
-def text(case: int, files: Path, *, changed: bool = False) -> str:
+def text(case: int, *, changed: bool = False) -> str:
     """The part of the configuration that is this case's."""
     plan = CASES[case].changed() if changed else CASES[case]
     lines = [f"virtual_server_group {{name}} {{{{\n{plan.group}\n}}}}"] if plan.group else []
-    lines += [f"virtual_server {plan.where} {{{{", plan.protocol, plan.options, "delay_loop 3\nwarmup 0\nretry 1\ndelay_before_retry 1"]
+    lines += [f"virtual_server {plan.where} {{{{", plan.protocol, plan.options]
+    lines += ["delay_loop 3\nwarmup 0\nretry 1\ndelay_before_retry 1"]
     for server in plan.servers:
         lines += [f"real_server {server.where} {{{{", server.options]
         if server.check == "tcp":
@@ -154,18 +173,19 @@ def text(case: int, files: Path, *, changed: bool = False) -> str:
         elif server.check == "misc":
             lines += [f"MISC_CHECK {{{{\nmisc_path \"/usr/bin/test -e {{files}}-{server.number}\"\n}}}}"]
         lines.append("}}")
-    return "\n".join((*lines, "}}")).format(**words(case, files)) + "\n"
+    return "\n".join((*lines, "}}")).format(**words(case)) + "\n"
 
 
-def configuration(files: Path, *, changed: bool = False) -> str:
+def configuration(*, changed: bool = False) -> str:
     """All cases in one file."""
     head = "global_defs {\nrouter_id test\nscript_user root\n}\n"
-    return head + "".join(text(n, files, changed=changed) for n in range(len(CASES)))
+    absent = "before" if changed else "after"
+    return head + "".join(text(n, changed=changed) for n, case in enumerate(CASES) if case.there != absent)
 
 
 def owned(case: int, table: str) -> list[str]:
     """The lines of `ipvsadm -S -n` that are this case's, sorted."""
-    told = words(case, Path())
+    told = words(case)
     marks = {told["mark"], *(f"{told['mark']}{n}" for n in range(10))}
     found = []
     for line in table.splitlines():
