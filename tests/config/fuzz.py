@@ -123,8 +123,9 @@ def _join_lines(text: str, dice: random.Random) -> str:
 def _flip(text: str, dice: random.Random) -> str:
     if not text:
         return text
-    place = dice.randrange(len(text))
-    return text[:place] + chr(ord(text[place]) ^ (1 << dice.randrange(8))) + text[place + 1 :]
+    data = bytearray(text.encode("utf-8", "surrogateescape"))
+    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _lose_sign(text: str, dice: random.Random) -> str:
