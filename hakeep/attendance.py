@@ -37,16 +37,23 @@ BACKOFF_MAX = 60.0
 #: Seconds that a worker may take to empty the table: ten thousands of servers take a while.
 STOP_MAX = 15.0
 
+#: Seconds that a worker may be silent: it says something every other second, unless it is busy with ten
+#: thousands of servers. And how long we look on after that: all of us may have stood still.
+SILENT_MAX, LOOK_ON = 30.0, 5.0
+
 
 @dataclass
 class Worker:
-    """One lvs worker process. `stopped_at` is when it was told to go."""
+    """One lvs worker process. `stopped_at` is when it was told to go, `heard_at` when it said something last, and
+    `silent_at` when that was found to be too long ago, NEVER while it is not."""
 
     pid: int
     line: Line
     born: float
     started: bool = False
     stopped_at: float = NEVER
+    heard_at: float = 0.0
+    silent_at: float = NEVER
     killed: bool = False
 
 
@@ -86,8 +93,8 @@ class Attendance:
         worker = self.worker
         if worker is None:
             return self._respawn_at
-        soon = time.monotonic() + 0.01 if worker.line.waiting else NEVER
-        return min(soon, worker.stopped_at + STOP_MAX)
+        soon = time.monotonic() + 0.01 if worker.line.waiting and not worker.line.closed else NEVER
+        return min(soon, NEVER if worker.killed else worker.stopped_at + STOP_MAX)
 
     def order(self, order: dict[str, Any]) -> bool:
         """Tell the worker. False when there is none."""
@@ -106,10 +113,12 @@ class Attendance:
         """A pickled Director is in force; empty = there is nothing to direct any more."""
         if blob == self._blob:
             return
-        self._blob = blob
         if not blob:
             self._dismiss()
-        elif self.worker is None:
+        self._blob = blob
+        if not blob:
+            return
+        if self.worker is None:
             self._spawn()
         elif self.worker.stopped_at == NEVER:
             self.worker.line.send_blob(blob)
@@ -130,12 +139,13 @@ class Attendance:
         self._pid_file = note_pid(self._pid_file, self._options.lvs_pid_file, pid, self._log, "lvs")
 
     def _be_worker(self, line: Line, parent: int) -> int:
-        """The child's side of the fork. What only it uses is not imported before: VRRP must not wait for HTTP."""
-        from hakeep.lvs import process
-
+        """The child's side of the fork. What only it uses is not imported before: VRRP must not wait for HTTP. It takes
+        a while, in which a signal to the child must not come to the parent."""
         self._leave()
         if self._pid_file is not None:
             self._pid_file.leave()
+        from hakeep.lvs import process
+
         start = process.Start(
             parent=parent, memory=self._memory, orders=tuple(self._orders()), routers=self._routers,
             keep=self._options.keep_ipvs, backend=self._options.lvs_backend,
@@ -149,8 +159,13 @@ class Attendance:
         worker = self.worker
         if worker is None:
             return
-        for message in worker.line.receive():
-            self._listen(worker, message.body)
+        worker.heard_at = time.monotonic()
+        try:
+            for message in worker.line.receive():
+                self._listen(worker, message.body)
+        except Exception as error:  # whatever it says: we have addresses to look after
+            self._log(ERROR, f"the lvs worker says what makes no sense, killing it: {error!r}")
+            self._kill(worker)
         if worker.line.closed:
             self._unwatch(worker.line.fileno())
 
@@ -165,6 +180,8 @@ class Attendance:
             case "started":
                 worker.started = True
                 self._log(INFO, "LVS start-up complete")
+            case "alive":
+                pass
             case _:
                 self._hear(body)
 
@@ -179,6 +196,21 @@ class Attendance:
         worker.line.flush()
         if now - worker.stopped_at > STOP_MAX and not worker.killed:
             self._log(WARNING, "the lvs worker does not stop: killing it")
+            self._kill(worker)
+        self._watch_over(worker, now)
+
+    def _watch_over(self, worker: Worker, now: float) -> None:
+        """One that does not turn any more leaves clients with servers that are dead."""
+        if not worker.started or worker.killed or now - worker.heard_at <= SILENT_MAX:
+            worker.silent_at = NEVER
+            return
+        worker.silent_at = min(worker.silent_at, now)
+        if now - worker.silent_at > LOOK_ON:
+            self._log(ERROR, f"the lvs worker has not moved for {now - worker.heard_at:.0f} s: killing it")
+            self._kill(worker)
+
+    def _kill(self, worker: Worker) -> None:
+        if not worker.killed:
             worker.killed = True
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
@@ -190,6 +222,7 @@ class Attendance:
         worker = self.worker
         if worker is None or worker.pid != pid:
             return
+        worker.killed = True  # its number may be another's soon
         if not worker.line.closed:
             self._readable()
             self._unwatch(worker.line.fileno())
@@ -211,14 +244,19 @@ class Attendance:
 
     def stop(self) -> None:
         """Have the worker stop; called again: at once."""
-        self._stopping = True
-        self._dismiss()
+        hurry, self._stopping = self._stopping, True
+        self._dismiss(hurry)
 
-    def _dismiss(self) -> None:
+    def _dismiss(self, hurry: bool = False) -> None:
+        """Have the worker go. Told twice it does not wait for an empty table. One that died has left the table as it
+        was: then it is for another one to empty it."""
+        keep = self._options.keep_ipvs and self._stopping
+        if self.worker is None and self._respawn_at < NEVER and not keep:
+            self._spawn()
         self._respawn_at = NEVER
-        if self.worker is not None:
+        if self.worker is not None and (hurry or self.worker.stopped_at == NEVER):
             self.worker.stopped_at = min(self.worker.stopped_at, time.monotonic())
-            self.order({"do": "stop"})
+            self.order({"do": "stop", "keep": keep})
 
     def remove_files(self) -> None:
         """All has ended."""

@@ -90,7 +90,7 @@ class Supervisor:
         with suppress(OSError):
             set_process_name(first.process_name or "hakeepd")
         support = self.succession.support = self._probe()
-        if not support.fence:
+        if not support.fence and self.options.vrrp:
             self.log(WARNING, f"no fence on this kernel ({support.reason}): the lease alone guards the addresses")
         self.requests.open()
         hooks.run("startup_script", first.startup_script, first.startup_script_timeout, first, self.log)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +71,7 @@ def test_there_is_a_worker_while_there_is_something_to_direct(desk: Desk, tmp_pa
     desk.it.deliver(DIRECTOR)
     assert desk.told() == []
     desk.it.deliver(b"")
-    assert desk.told() == [{"do": "stop"}]
+    assert desk.told() == [{"do": "stop", "keep": False}]
     assert desk.dies(0) == float("inf")
 
 
@@ -111,7 +114,7 @@ def test_one_that_was_to_go_and_is_wanted_again_is_replaced_at_once(desk: Desk) 
     desk.it.deliver(DIRECTOR)
     desk.it.deliver(b"")
     desk.it.deliver(OTHER)
-    assert desk.told() == [{"do": "stop"}]
+    assert desk.told() == [{"do": "stop", "keep": False}]
     assert desk.dies(0) <= 0
     desk.it.turn(time.monotonic())
     assert desk.it.worker is not None
@@ -128,4 +131,98 @@ def test_one_that_does_not_stop_is_killed(desk: Desk, monkeypatch: pytest.Monkey
     desk.it.turn(time.monotonic() + module.STOP_MAX + 1)
     desk.it.turn(time.monotonic() + module.STOP_MAX + 2)
     assert killed == [(desk.it.worker.pid, 9)]
+    assert desk.it.wake_at == float("inf"), "whoever waits for its death must not do so in a circle"
     assert desk.dies() == float("inf")
+
+
+@pytest.mark.parametrize("body", [{"do": "remember", "checks": 7}, {"do": "router"}, [], 7, None])
+def test_words_without_sense_end_the_worker_and_not_us(desk: Desk, monkeypatch: pytest.MonkeyPatch, body: Any) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(module.os, "kill", lambda pid, number: killed.append((pid, number)))
+    monkeypatch.setattr(desk.it, "_hear", lambda body: body["name"])
+    desk.it.deliver(DIRECTOR)
+    assert desk.it.worker is not None
+    data = json.dumps(body).encode()
+    desk.workers[-1].sock.send(b"J" + len(data).to_bytes(4, "big") + data)
+    for reader in list(desk.readers.values()):
+        reader()
+    assert killed == [(desk.it.worker.pid, 9)]
+    assert round(desk.dies()) == 0
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_stays_at_the_end_does_not_stay_when_it_is_not_configured_any_more(desk: Desk, keep: bool) -> None:
+    desk.it._options = replace(desk.it._options, keep_ipvs=keep)
+    desk.it.deliver(DIRECTOR)
+    desk.it.deliver(b"")
+    assert desk.told() == [{"do": "stop", "keep": False}]
+    desk.dies(0)
+    desk.it.deliver(DIRECTOR)
+    desk.it.stop()
+    assert desk.told() == [{"do": "stop", "keep": keep}]
+
+
+@pytest.mark.parametrize(("stops", "keep", "another"), [(False, False, True), (False, True, True), (True, False, True),
+                                                        (True, True, False)])
+def test_the_table_of_one_that_died_is_emptied_by_another(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, stops: bool, keep: bool, another: bool,
+) -> None:
+    desk.it._options = replace(desk.it._options, keep_ipvs=keep)
+    desk.it.deliver(DIRECTOR)
+    desk.dies()
+    blobs: list[bytes] = []
+    monkeypatch.setattr(
+        module, "fork_worker", lambda be, log: (blobs.append(desk.it._blob), desk.fork(be, log))[1])
+    if stops:
+        desk.it.stop()
+    else:
+        desk.it.deliver(b"")
+    assert blobs == [DIRECTOR] * another
+    if another:
+        assert desk.told() == [{"do": "stop", "keep": False}]
+        assert desk.dies(-9) == float("inf"), "it has had its chance"
+    assert desk.it.worker is None and desk.it.wake_at == float("inf")
+
+
+def test_one_that_has_gone_silent_is_killed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(module.os, "kill", lambda pid, number: killed.append((pid, number)))
+    desk.it.deliver(DIRECTOR)
+    assert desk.it.worker is not None
+    late = time.monotonic() + module.SILENT_MAX + 1
+    desk.it.turn(late)
+    desk.it.turn(late + module.LOOK_ON + 1)
+    assert not killed, "one that has not started yet may have ten thousands of servers to read"
+    desk.says(do="started")
+    desk.it.turn(late)
+    desk.says(do="alive")
+    desk.it.turn(late)
+    assert not killed, "all of us stood still"
+    desk.it.worker.heard_at = late
+    desk.it.turn(late)
+    desk.it.turn(late + module.LOOK_ON + 1)
+    assert not killed
+    desk.it.turn(late + module.SILENT_MAX + 1)
+    desk.it.turn(late + module.SILENT_MAX + module.LOOK_ON + 2)
+    desk.it.turn(late + module.SILENT_MAX + module.LOOK_ON + 3)
+    assert killed == [(desk.it.worker.pid, 9)]
+
+
+def test_only_the_second_order_to_stop_is_a_hurry(desk: Desk) -> None:
+    desk.it.deliver(DIRECTOR)
+    desk.it.deliver(b"")
+    desk.it.stop()
+    assert len(desk.told()) == 1, "it goes already, and has a table to empty"
+    desk.it.stop()
+    assert len(desk.told()) == 1
+
+
+def test_a_child_lets_go_of_what_is_the_parents_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal to a child that is still importing must not reach the parent by the descriptor that both have."""
+    monkeypatch.setitem(sys.modules, "hakeep.lvs.process", None)
+    monkeypatch.delattr("hakeep.lvs.process", raising=False)
+    left: list[str] = []
+    monkeypatch.setattr(desk.it, "_leave", lambda: left.append("left"))
+    with pytest.raises(ImportError):
+        desk.it._be_worker(None, os.getpid())  # type: ignore[arg-type]
+    assert left == ["left"]

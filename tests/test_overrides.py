@@ -73,6 +73,10 @@ def test_ready_in_one_of_them_is_an_exception_from_what_holds_in_all(file: Path)
         '[{"what": "drain", "ip": "10.0.0.2", "port": 80, "virtual": "", "weight": 0}, {"what": "drain"}]',
         '[{"what": "drain", "ip": "web", "port": 80, "virtual": "", "weight": 0}]',
         '[{"what": "drain", "ip": "10.0.0.2", "port": "x", "virtual": "", "weight": 0}]',
+        '[{"what": "drain", "ip": "10.0.0.2", "port": Infinity, "virtual": "", "weight": 0}]',
+        '[{"what": "drain", "ip": "10.0.0.2", "port": 65536, "virtual": "", "weight": 0}]',
+        '[{"what": "weight", "ip": "10.0.0.2", "port": 80, "virtual": "", "weight": 2147483648}]',
+        "[" * 100_000,
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_not_taken_by_half_and_said(tmp_path: Path, text: str) -> None:

@@ -66,8 +66,8 @@ def differential() -> Any:
         time.sleep(patience)
         while True:
             found = {name: director.tables() for name, director in directors.items()}
-            late = time.monotonic() - begun > LATE
-            if late or len({tuple(sorted(table["exact"].splitlines())) for table in found.values()}) == 1:
+            same = cases.agree(moment, *(table["exact"] for table in found.values()))
+            if same or time.monotonic() - begun > LATE:
                 break
             time.sleep(0.5)
         record["moments"][moment] = found

@@ -5,12 +5,12 @@ The engine says how many there may be and never asks the same twice at a time, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import trio
 
 from hakeep.lvs import messages as m
-from hakeep.lvs.checkers import Kit, all_checkers
+from hakeep.lvs.checkers import CHECKERS, Checker, Kit, all_checkers
 from hakeep.worker import ERROR, Log
 
 
@@ -19,7 +19,7 @@ class Asking:
 
     def __init__(self, nursery: trio.Nursery, kit: Kit, told: Callable[[m.Probed], None], log: Log) -> None:
         self.kit = kit
-        self._checkers = all_checkers()
+        self._checkers = _checkers(log)
         self._nursery = nursery
         self._told = told
         self._log = log
@@ -47,3 +47,12 @@ class Asking:
             if self._running.get(key) is scope:
                 del self._running[key]
                 self._told(m.Probed(key, step, result))
+
+
+def _checkers(log: Log) -> Mapping[type, Checker]:
+    """All there are; only ours when one of somebody else's cannot be imported."""
+    try:
+        return all_checkers()
+    except Exception as error:  # whatever a package does when it is imported
+        log(ERROR, f"checkers of other packages cannot be loaded, only ours are there: {error!r}")
+        return CHECKERS

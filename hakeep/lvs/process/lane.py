@@ -53,7 +53,7 @@ class TableLane:
         self._names: set[str] = set()
         self._look_at = self._again_at = NEVER
         self._pause = AGAIN
-        self._complaint = ""
+        self._complaint = self._deaf = ""
         self._flushed = False
         self._timeouts: Timeouts | None = None  # what they were before we set them
         self._at_work = trio.Lock()
@@ -73,10 +73,14 @@ class TableLane:
 
     async def usage(self) -> dict[ServiceKey | DestinationKey, Usage]:
         """What the backend counts; nothing while there is none."""
-        with suppress(Unavailable, OSError):
+        try:
             async with self._at_work:
                 if self.backend is not None:
                     return dict(await self.backend.usage())
+        except (Unavailable, OSError):
+            pass
+        except Exception as error:  # the table may be as it should all the same
+            self._log(ERROR, f"the backend cannot count, a defect: {error!r}")
         return {}
 
     async def run(self) -> None:
@@ -85,15 +89,16 @@ class TableLane:
             while True:
                 try:
                     async with self._at_work:
-                        if self.backend is None:
-                            self.backend = await self._begin()
-                        await self._apply(self.backend)
-                    await self._until_news(self.backend)
+                        backend = self.backend or await self._begin()
+                        await self._apply(backend)
+                    await self._until_news(backend)
                 except (Unavailable, OSError) as error:
                     await self._start_over(str(error))
+                except Exception as error:  # a defect of a backend must not take the checks with it
+                    await self._start_over(f"the table cannot be kept, a defect: {error!r}")
 
     async def _begin(self) -> Backend:
-        backend = await self._choose()
+        backend = self.backend = await self._choose()
         director = self._engine.director
         if director.flush and not self._flushed:
             await backend.flush()
@@ -107,7 +112,6 @@ class TableLane:
                 self._log(WARNING, f"lvs_timeouts are not set: {error}")
         self._log(INFO, f"virtual servers live in {backend.name}")
         self._everything = self._sync = True
-        self._complaint, self._pause = "", AGAIN
         return backend
 
     async def _read(self, backend: Backend) -> None:
@@ -121,10 +125,10 @@ class TableLane:
         if why != self._complaint:
             self._complaint = why
             self._log(ERROR, f"{why}; trying again, servers are checked meanwhile")
-        if self.backend is not None:
-            with suppress(Unavailable, OSError):
-                await self.backend.close()
-            self.backend = None
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            with suppress(Exception):
+                await backend.close()
         pause, self._pause = self._pause, min(AGAIN_MAX, 2 * self._pause)
         await trio.sleep(pause)
 
@@ -137,10 +141,11 @@ class TableLane:
             todo = self._engine.changes(self._have, names)
             refused = await backend.apply(todo) if todo else []
             self._note(todo, refused)
+            self._complaint = ""
             if refused:
-                self._again_at = time.monotonic() + self._pause
+                self._again_at = min(self._again_at, time.monotonic() + self._pause)
                 self._pause = min(AGAIN_MAX, 2 * self._pause)
-            else:
+            elif not names or self._again_at == NEVER:  # else others are still refused
                 self._again_at, self._pause = NEVER, AGAIN
                 self._tell(m.Applied())
             for what, why in refused:
@@ -177,7 +182,14 @@ class TableLane:
                 await self._look(backend)
 
     async def _alarm(self, backend: Backend, scope: trio.CancelScope) -> None:
-        await backend.changed()
+        """One that cannot tell is looked at now and then: what is wrong with it, if anything, is understood there."""
+        try:
+            await backend.changed()
+        except Exception as error:
+            if str(error) != self._deaf:
+                self._deaf = str(error)
+                self._log(WARNING, f"{backend.name} does not tell what others do: {error!r}")
+            await trio.sleep(LOOK)
         self._look_at = 0.0
         scope.cancel()
 

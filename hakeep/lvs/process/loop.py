@@ -11,7 +11,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
@@ -21,7 +20,7 @@ import trio
 from hakeep.config.settled import Script
 from hakeep.config.settled_lvs import Director, FileProbe
 from hakeep.lvs import messages as m
-from hakeep.lvs.backends import Backend, Unavailable
+from hakeep.lvs.backends import Backend
 from hakeep.lvs.backends.choice import choose
 from hakeep.lvs.checkers import Kit, unsupported
 from hakeep.lvs.checkers.tls import Sessions
@@ -46,6 +45,9 @@ FIFO_END = b"\n\0"
 #: Seconds that the table has to become what is wanted at the end, and scripts have to finish.
 LAST_CHANGES, SCRIPTS = 12.0, 1.0
 
+#: Seconds between two words to the parent that we are alive.
+PULSE = 2.0
+
 
 class LvsProcess:
     """Everything the worker has. `line` connects it to the parent."""
@@ -63,6 +65,8 @@ class LvsProcess:
         self.finished = False
         self.last_moments: trio.CancelScope | None = None
         self.memory: dict[m.CheckKey, str] = {}
+        self.unsent = trio.Event()
+        self.showing = False
         self.herald = Herald(director.globals, _fifos(director), log)
         self.addresses = Addresses(self.tell)
         self.files = Files(self.tell)
@@ -85,12 +89,14 @@ class LvsProcess:
             self.nursery = nursery
             self.asking = Asking(nursery, Kit(self.herald.start, self.herald.command), self.tell, self.log)
             await nursery.start(self.herald.run)
-            for task in (self._listen, self._signals, self.addresses.run, self.files.run, self.lane.run):
+            for task in (self._listen, self._speak, self._pulse, self._signals):
                 nursery.start_soon(task)
+            for room in (self.addresses, self.files, self.lane):
+                nursery.start_soon(room.run)
             self._follow()
             for name, state in self.start.routers.items():
                 self.tell(m.RouterIs(name, state))
-            self.line.send({"do": "started"})
+            self._say({"do": "started"})
             self._perform(self.engine.begin())
             await self._drive()
             await self._wind_up()
@@ -118,11 +124,18 @@ class LvsProcess:
         """The engine wants an empty table, or what it had (`keep`). A second order to stop does not wait for it."""
         with trio.move_on_after(LAST_CHANGES) as self.last_moments:
             if not self.keep:
-                with suppress(Unavailable, OSError):
-                    await self.lane.finish()
+                await self._last_changes()
             await self.herald.drain(SCRIPTS)
+        if self.last_moments.cancelled_caught:
+            self.log(WARNING, "there was no time for the table, or for scripts, to come to their end")
         self._remember()
         self.line.flush()
+
+    async def _last_changes(self) -> None:
+        try:
+            await self.lane.finish()
+        except Exception as error:  # whatever a backend does: scripts are still to end, and the parent is waiting
+            self.log(ERROR, f"the table may not be as it should be at the end: {error}")
 
     # ------------------------------------------------------------------------------------------------- effects
 
@@ -163,7 +176,7 @@ class LvsProcess:
     def _remember(self) -> None:
         """Send what a successor must know, once a turn."""
         if self.memory:
-            self.line.send({"do": "remember", "checks": self.memory})
+            self._say({"do": "remember", "checks": self.memory})
             self.memory = {}
 
     # ------------------------------------------------------------------------------------------------- the parent
@@ -173,6 +186,27 @@ class LvsProcess:
             async for _ in received:
                 self._stop("signal")
 
+    def _say(self, body: dict[str, Any]) -> None:
+        self.line.send(body)
+        self.unsent.set()
+
+    async def _speak(self) -> None:
+        """Send on what the line had no room for: all servers together may be megabytes."""
+        while not self.line.closed:
+            self.unsent = trio.Event()
+            if self.line.waiting:
+                await trio.lowlevel.wait_writable(self.line.fileno())
+                self.line.flush()
+            else:
+                await self.unsent.wait()
+
+    async def _pulse(self) -> None:
+        """Show the parent that we turn. It needs no more than one such word at a time."""
+        while True:
+            if not self.line.waiting:
+                self._say({"do": "alive"})
+            await trio.sleep(PULSE)
+
     async def _listen(self) -> None:
         while not self.line.closed:
             await trio.lowlevel.wait_readable(self.line.fileno())
@@ -181,7 +215,6 @@ class LvsProcess:
                     self._reload(message.body)
                 else:
                     self._obey(message.body)
-            self.line.flush()
         if not self.stoppers:
             self.log(WARNING, "the supervisor is gone: stopping")
             self._stop("line")
@@ -189,8 +222,10 @@ class LvsProcess:
     def _obey(self, order: dict[str, Any]) -> None:
         match order.get("do"):
             case "stop":
+                self.keep = self.keep and bool(order.get("keep"))
                 self._stop("order")
-            case "snapshot":
+            case "snapshot" if not self.showing:  # who asks while that takes its time gets the same answer
+                self.showing = True
                 self.nursery.start_soon(self._show)
             case "router":
                 self.tell(m.RouterIs(str(order["name"]), str(order["state"])))
@@ -212,10 +247,11 @@ class LvsProcess:
     async def _show(self) -> None:
         """Send the parent what we know, with what the backend counts."""
         usage = await self.lane.usage()
+        self.showing = False
         status = self.engine.snapshot(time.monotonic())
         name = self.lane.backend.name if self.lane.backend is not None else ""
         found = [to_document(each) for each in snapshots(status.virtual, usage, time.time() - time.monotonic())]
-        self.line.send({"do": "lvs_snapshot", "backend": name, "virtual_servers": found})
+        self._say({"do": "lvs_snapshot", "backend": name, "virtual_servers": found})
 
     def _reload(self, director: Director) -> None:
         self.director = director

@@ -79,6 +79,8 @@ class Addresses:
         places = self._there.setdefault(ip, set())
         before = bool(places)
         (places.add if present else places.discard)(key)
+        if not places:
+            del self._there[ip]
         if bool(places) != before and ip in self._followed:
             self._tell(m.AddressSeen(ip, bool(places)))
 

@@ -12,7 +12,7 @@ import trio
 
 from hakeep.config.settled_lvs import Director
 from hakeep.lvs import messages as m
-from hakeep.lvs.backends import Unavailable
+from hakeep.lvs.backends import Refusal, Unavailable
 from hakeep.lvs.backends.memory import Memory
 from hakeep.lvs.engine import Engine
 from hakeep.lvs.process import lane as lane_module
@@ -192,3 +192,93 @@ async def test_lvs_flush_empties_the_table_once() -> None:
     async with bench.running():
         await bench.until_as_wanted()
         assert FOREIGN.key not in (await bench.table()).services
+
+
+@pytest.mark.trio
+async def test_news_of_one_do_not_end_what_another_is_refused() -> None:
+    other = virtual(real("10.0.0.9"), port=443)
+    bench = Bench(Director(virtual=(three(), other)))
+    key = next(key for key in bench.engine.wanted().destinations if key.service.port == 80)
+    bench.backend.refusals[key] = "no such method"
+    async with bench.running():
+        await until(lambda: m.Refused(key, "no such method") in bench.told)
+        for what in ("drain", "down", "ready"):
+            bench.tell(m.Ordered(what, other.reals[0].ip, 80))
+            bench.lane.want((other.name,))
+            place = next(iter(bench.engine.wanted((other.name,)).destinations.values()), None)
+            await until(lambda place=place: place is None or place in bench.backend._ledger.table().destinations.values())
+        assert not any(isinstance(event, m.Applied) for event in bench.told)
+        del bench.backend.refusals[key]
+        await bench.until_as_wanted()
+    assert key in (await bench.table()).destinations
+
+
+class Broken(Memory):
+    """A package of somebody else with a defect, in one of its methods."""
+
+    def __init__(self, where: str, error: Exception) -> None:
+        super().__init__()
+        self.where, self.error = where, error
+        self.closed = 0
+
+    def _fail(self, where: str) -> None:
+        if where == self.where:
+            raise self.error
+
+    async def read(self, *words: object) -> Table:
+        self._fail("read")
+        return await super().read()
+
+    async def apply(self, changes: object) -> list[Refusal]:  # type: ignore[override]
+        self._fail("apply")
+        return await super().apply(changes)  # type: ignore[arg-type]
+
+    async def changed(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._fail("changed")
+        await super().changed()
+
+    async def close(self) -> None:
+        self.closed += 1
+        await super().close()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("error", [ValueError("oops"), Unavailable("oops"), OSError("oops")], ids=type)
+@pytest.mark.parametrize("where", ["read", "apply"])
+async def test_a_backend_that_fails_is_closed_and_opened_again(where: str, error: Exception) -> None:
+    bench = Bench(Director(virtual=(three(),)))
+    bench.backend = broken = Broken(where, error)
+    async with bench.running():
+        await until(lambda: bench.chosen >= 3)
+        assert broken.closed >= bench.chosen - 1
+        assert sum("oops" in line for line in bench.log) == 1
+        broken.where = ""
+        bench.told.clear()
+        bench.lane.want(())
+        await bench.until_as_wanted()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("error", [ValueError("oops"), Unavailable("oops"), OSError("oops")], ids=type)
+async def test_a_backend_that_cannot_tell_is_looked_at(error: Exception) -> None:
+    bench = Bench(Director(virtual=(three(),)))
+    bench.backend = Broken("changed", error)
+    async with bench.running():
+        await bench.until_as_wanted()
+        for _ in range(3):
+            bench.told.clear()
+            bench.backend._ledger = type(bench.backend._ledger)()
+            await bench.until_as_wanted()
+    assert bench.chosen == 1
+    assert sum("oops" in line for line in bench.log) == 1
+
+
+@pytest.mark.trio
+async def test_pauses_grow_while_all_is_refused() -> None:
+    bench = Bench(Director(virtual=(three(),)))
+    bench.backend = Broken("apply", Unavailable("oops"))
+    began = time.monotonic()
+    async with bench.running():
+        await until(lambda: bench.chosen >= 5)
+    assert time.monotonic() - began >= lane_module.AGAIN * (1 + 2 + 4 + 8)
