@@ -1,0 +1,242 @@
+"""The director on IPVS, with hakeepd's own processes: beside keepalived, and in front of real servers.
+
+director_player.py runs inside User Mode Linux and writes down what it saw; here it is judged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from ipaddress import ip_address
+from typing import Any
+
+import boot
+import director_cases as cases
+import director_hands as hands
+import director_lan as lan
+import pytest
+
+pytestmark = pytest.mark.uml
+
+SCENES = ("differential", "hands", "packets", "failover")
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq")
+MODULES = ("ipv6", "veth", "bridge", "ipip", "ip_vs", *(f"ip_vs_{name}" for name in SCHEDULERS), "ip_vs_pe_sip")
+TOOLS = {"ipvsadm": "ipvsadm", "keepalived": "keepalived"}
+
+#: Seconds for all of it, from the boot to the halt.
+LIMIT = 300.0
+
+Record = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """What was seen in each scene. Without UML the tests are skipped; with CI=true that is a failure."""
+    folder = tmp_path_factory.mktemp("director")
+    try:
+        records = boot.play(folder, SCENES, LIMIT, player="director_player.py", modules=MODULES, tools=TOOLS)
+    except boot.CannotBoot as reason:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no User Mode Linux: {reason}")
+    for name, record in records.items():
+        assert "error" not in record, f"{name}: {record['error']}"
+    return {name: record["result"] for name, record in records.items()}
+
+
+# --- beside keepalived
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(cases.CASES) >= 60 and len({case.name for case in cases.CASES}) == len(cases.CASES)
+
+
+def test_what_happens_to_the_real_servers_shows_in_keepalived_s_table(results: Record) -> None:
+    """Else the comparisons below would compare nothing."""
+    moments = results["differential"]["moments"]
+    numbers = [[len([line for line in cases.owned(n, moments[moment]["keepalived"]["exact"]) if "-a" in line])
+                for moment in cases.MOMENTS] for n, case in enumerate(cases.CASES) if case.name.startswith("scheduler")]
+    assert numbers == [[3, 2, 1, 0, 1, 2, 2, 3]] * 13
+
+
+@pytest.mark.parametrize("moment", [*cases.MOMENTS, "stopped"])
+@pytest.mark.parametrize("case", range(len(cases.CASES)), ids=[case.name for case in cases.CASES])
+def test_both_make_the_same_table(results: Record, case: int, moment: str) -> None:
+    seen = results["differential"]["moments"][moment]
+    ours, theirs = (
+        [cases.owned(case, seen[daemon][view]) for view in ("plain", "exact")] for daemon in ("hakeepd", "keepalived"))
+    logs = results["differential"]["logs"]
+    if cases.differ(case, moment):
+        assert ours != theirs, "no difference any more"
+    else:
+        network = cases.words(case)["v"]
+        assert ours == theirs, "\n".join(line for log in logs.values() for line in log.splitlines() if network in line)
+
+
+@pytest.mark.parametrize(("name", "services"), [
+    ("group that changes", ["-t {v}1:80", "-t {v}2:80"]),
+    ("group that grows and shrinks", ["-f {mark}2", "-t {v}2:80", "-t {v}3:80", "-t {v}4:80"])])
+def test_where_keepalived_is_wrong_ours_is_as_configured(results: Record, name: str, services: list[str]) -> None:
+    case = next(n for n, each in enumerate(cases.CASES) if each.name == name)
+    moments = results["differential"]["moments"]
+    wanted = [f"-A {each} -s wrr".format(**cases.words(case)) for each in services]
+    found = cases.owned(case, moments["all are back"]["hakeepd"]["plain"])
+    assert [line for line in found if line.startswith("-A")] == wanted and len(found) == 4 * len(services)
+    assert cases.owned(case, moments["stopped"]["hakeepd"]["plain"]) == []
+
+
+# --- other hands on the table
+
+
+@pytest.fixture
+def table(results: Record) -> Record:
+    """The scene `hands`, which must have come to its end."""
+    record = results["hands"]
+    assert "trouble" not in record["seen"], f"{record['seen']['trouble']}\n{record['log']}"
+    return record
+
+
+FOREIGN = sorted(hands.FOREIGN)
+ALTERED = [line.replace("-w 1", "-w 42") for line in FOREIGN]
+OURS = hands.WANTED
+
+
+def test_what_another_director_left_is_adopted_and_what_is_foreign_stays(table: Record) -> None:
+    assert table["seen"]["adopted"] == sorted(OURS + FOREIGN)
+
+
+def test_what_somebody_altered_is_put_back_and_the_log_says_so(table: Record) -> None:
+    seen = table["seen"]
+    assert len(set(seen["mischief"]) & set(OURS)) < len(OURS) and seen["seconds"] < 5
+    assert "somebody else changed the table; put back: [10.1.0.2]:tcp:80" in table["log"]
+
+
+def test_what_somebody_does_with_foreign_services_is_theirs(table: Record) -> None:
+    assert table["seen"]["foreign"] == sorted(OURS + ALTERED)
+
+
+def test_the_table_outlives_the_worker_and_the_next_one_repairs_it(table: Record) -> None:
+    seen = table["seen"]
+    assert seen["without a worker"] == seen["another worker"][-1] == sorted(OURS + ALTERED)
+    first_start, others = table["log"].partition("Starting hakeep")[2].partition("Starting hakeep")[::2]
+    assert others and "was killed by signal 9" in first_start
+    assert first_start.count("Removing service [10.2.0.3]") == 1, "the second worker did not know who is ill"
+    assert not [line for each in seen["another worker"] for line in each if "10.2.0.3:80" in line], "who is ill, is in"
+
+
+def test_when_all_are_killed_the_table_serves_on_and_is_adopted_without_a_gap(table: Record) -> None:
+    seen = table["seen"]
+    assert seen["all are killed"] == sorted(OURS + ALTERED)
+    for moment in seen["a start after that"]:
+        assert set(OURS + ALTERED) <= set(moment)
+
+
+def test_timeouts_are_set_and_given_back(table: Record) -> None:
+    before, during, after = (line.strip() for line in table["seen"]["timeouts"])
+    assert during == "Timeout (tcp tcpfin udp): 700 60 90"
+    assert after == before != during
+
+
+def test_at_the_end_ours_is_gone_or_stays_as_told(table: Record) -> None:
+    seen = table["seen"]
+    assert seen["stopped"] == ALTERED
+    assert seen["left"] == sorted(OURS + ALTERED)
+
+
+def test_flushing(table: Record) -> None:
+    seen = table["seen"]
+    assert seen["flushed"] == sorted(OURS)
+    assert seen["flushed at the end"] == []
+    assert seen["ours flushed at the end"] == FOREIGN
+
+
+# --- real packets
+
+
+def seen_of(results: Record, scene: str) -> Record:
+    """What was seen in a scene with a client, which must have come to its end."""
+    record = results[scene]
+    logs = "\n".join(record["logs"].values())
+    assert "trouble" not in record, f"{record['trouble']}\n{record['tables']}\n{logs}"
+    found: Record = record["seen"]
+    return found
+
+
+@pytest.fixture
+def packets(results: Record) -> Record:
+    return seen_of(results, "packets")
+
+
+def hosts(answers: list[str]) -> list[str]:
+    """Who answered."""
+    return [answer.partition(":")[0] for answer in answers]
+
+
+@pytest.mark.parametrize(("way", "client"), [
+    ("NAT", "203.0.113.200"), ("NAT of IPv6", "2001:db8:3::200"), ("DR", "192.0.2.200"),
+    ("DR of IPv6", "2001:db8:1::200"), ("TUN", "192.0.2.200")])
+def test_each_way_leads_to_the_servers_and_they_see_the_client(packets: Record, way: str, client: str) -> None:
+    assert Counter(packets[way]) == {f"r{n}:80 {client}": 2 for n in (1, 2, 3)}
+
+
+def test_rr_takes_turns(packets: Record) -> None:
+    answers = hosts(packets["rr"])
+    assert len(set(answers[:3])) == 3 and answers == answers[:3] * 10
+
+
+def test_wrr_gives_each_its_share(packets: Record) -> None:
+    answers = hosts(packets["wrr"])
+    for turn in range(0, 24, 6):
+        assert Counter(answers[turn:turn + 6]) == {"r1": 3, "r2": 1, "r3": 2}
+
+
+def test_sh_goes_by_the_client_s_address(packets: Record) -> None:
+    """ip_vs_sh.c: 256 buckets, filled in turn from the server that was added last; hash_32() says which."""
+    servers = ["r3", "r2", "r1"]
+    for client, answers in zip(lan.CLIENTS, packets["sh"], strict=True):
+        bucket = (int(ip_address(client)) * 0x61C88647 & 0xFFFFFFFF) >> 24
+        assert hosts(answers) == [servers[bucket % 3]] * 2, client
+
+
+def test_persistence_holds_and_ends(packets: Record) -> None:
+    first = packets["first of persistence"]
+    assert first and packets["persistence"] == [first] * 5
+    assert packets["after persistence"] not in ("", first)
+
+
+def test_the_sorry_server_serves_while_nobody_else_can(packets: Record) -> None:
+    client = "203.0.113.200"
+    assert packets["before the sorry server"] == f"r1:8084 {client}"
+    assert packets["the sorry server"] == [f"r3:8089 {client}"] * 3
+    assert packets["after the sorry server"] == [f"r1:8084 {client}"] * 3
+
+
+@pytest.mark.parametrize(("how", "port"), [("inhibit", 8085), ("drained", 80)])
+def test_weight_0_keeps_who_is_connected_and_takes_nobody_else(packets: Record, how: str, port: int) -> None:
+    assert packets[f"{how}: who is connected"] == f"r1:{port} 203.0.113.200"
+    assert packets[f"{how}: others"] == [f"r2:{port} 203.0.113.200"] * 4
+
+
+# --- two directors
+
+
+@pytest.fixture
+def failover(results: Record) -> Record:
+    return seen_of(results, "failover")
+
+
+def test_the_other_director_forwards_at_once(failover: Record) -> None:
+    """The service comes with its address; nothing is left to be done then."""
+    assert Counter(hosts(failover["answers before"])) == Counter(hosts(failover["answers after"])) == {
+        "r1": 2, "r2": 2, "r3": 2}
+    down, answered = failover["seconds"]
+    assert down < 3.61 + 0.5 and answered < 1.0
+
+
+def test_a_connection_outlives_its_director(failover: Record) -> None:
+    """The synchronisation daemons have told the other kernel of it."""
+    assert failover["a connection"] == failover["the connection after"] != ""
+
+
+def test_synchronisation_follows_the_instance(failover: Record) -> None:
+    said = "sync daemon (mcast=eth0, syncid=7, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n"
+    assert failover["daemons before"] == failover["our view of them"] == [f"master {said}", f"backup {said}"]
+    assert failover["daemons after"] == f"master {said}"
