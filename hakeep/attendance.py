@@ -74,6 +74,7 @@ class Attendance:
         self._orders = orders
         self._blob = b""
         self._pid_file: PidFile | None = None
+        self._had_one = False
         self._memory: dict[str, str] = {}
         self._routers: dict[str, str] = {}
         self._backoff = 0.0
@@ -114,7 +115,7 @@ class Attendance:
         if blob == self._blob:
             return
         if not blob:
-            self._dismiss()
+            self._dismiss()  # who is to empty the table needs the old one
         self._blob = blob
         if not blob:
             return
@@ -135,6 +136,7 @@ class Attendance:
             self._respawn_at = time.monotonic() + max(1.0, self._backoff)
             return
         self.worker = Worker(pid, line, time.monotonic())
+        self._had_one = True
         self._watch(line.fileno(), self._readable)
         self._pid_file = note_pid(self._pid_file, self._options.lvs_pid_file, pid, self._log, "lvs")
 
@@ -148,7 +150,7 @@ class Attendance:
 
         start = process.Start(
             parent=parent, memory=self._memory, orders=tuple(self._orders()), routers=self._routers,
-            keep=self._options.keep_ipvs, backend=self._options.lvs_backend,
+            keep=self._options.keep_ipvs, backend=self._options.lvs_backend, flush=not self._had_one,
         )
         director: Director = pickle.loads(self._blob)
         return process.main(director, line, self._log.child("hakeepd_lvs"), start)

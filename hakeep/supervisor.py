@@ -89,9 +89,10 @@ class Supervisor:
         first = self.in_force.facts.globals
         with suppress(OSError):
             set_process_name(first.process_name or "hakeepd")
-        support = self.succession.support = self._probe()
-        if not support.fence and self.options.vrrp:
-            self.log(WARNING, f"no fence on this kernel ({support.reason}): the lease alone guards the addresses")
+        if self.options.vrrp:
+            support = self.succession.support = self._probe()
+            if not support.fence:
+                self.log(WARNING, f"no fence on this kernel ({support.reason}): the lease alone guards the addresses")
         self.requests.open()
         hooks.run("startup_script", first.startup_script, first.startup_script_timeout, first, self.log)
         gc.freeze()  # a child's collector must not touch, and so copy, the pages that it shares with us

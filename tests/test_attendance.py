@@ -16,6 +16,7 @@ import pytest
 
 from hakeep import attendance as module
 from hakeep.attendance import Attendance
+from hakeep.lvs import process
 from hakeep.options import Options
 from hakeep.worker import Line, Log
 
@@ -206,6 +207,19 @@ def test_one_that_has_gone_silent_is_killed(desk: Desk, monkeypatch: pytest.Monk
     desk.it.turn(late + module.SILENT_MAX + module.LOOK_ON + 2)
     desk.it.turn(late + module.SILENT_MAX + module.LOOK_ON + 3)
     assert killed == [(desk.it.worker.pid, 9)]
+
+
+def test_only_the_first_worker_does_what_lvs_flush_says(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table that a dead one left has clients."""
+    starts: list[process.Start] = []
+    monkeypatch.setattr(process, "main", lambda director, line, log, start: starts.append(start))
+    monkeypatch.setattr(module.pickle, "loads", lambda blob: blob)
+    monkeypatch.setattr(
+        module, "fork_worker", lambda be, log: (be(Line(socket.socketpair()[0], trusting=True)), desk.fork(be, log))[1])
+    desk.it.deliver(DIRECTOR)
+    desk.dies()
+    desk.it.turn(time.monotonic())
+    assert [start.flush for start in starts] == [True, False]
 
 
 def test_only_the_second_order_to_stop_is_a_hurry(desk: Desk) -> None:

@@ -234,12 +234,6 @@ def _load(arguments: Arguments, *, judge_host: bool) -> Loaded:
     )
 
 
-def _configured_namespace(arguments: Arguments) -> str:
-    """net_namespace: it must be entered before the interfaces that the configuration names can be judged."""
-    loaded = _load(arguments, judge_host=False)
-    return loaded.settings.globals.net_namespace if loaded.settings is not None else ""
-
-
 def _test(arguments: Arguments) -> int:
     """-t: say what is wrong and exit with keepalived's status."""
     from hakeep.config.render import render_all
@@ -265,11 +259,11 @@ def _test(arguments: Arguments) -> int:
     return status
 
 
-def _usable(arguments: Arguments) -> tuple[Settings | None, list[tuple[int, str]], int]:
+def _usable(arguments: Arguments, loaded: Loaded | None = None) -> tuple[Settings | None, list[tuple[int, str]], int]:
     """Settings to run with (None = none), what to log, and the exit status when there are none."""
     from hakeep.config.render import render
 
-    loaded = _load(arguments, judge_host=True)
+    loaded = loaded or _load(arguments, judge_host=True)
     lines: list[tuple[int, str]] = []
     for diagnostic in loaded.diagnostics:
         level = {"error": 3, "warning": 4}.get(str(diagnostic.severity), 6)
@@ -317,8 +311,12 @@ def _serve(arguments: Arguments) -> int:
 
     log = _open_log(arguments)
     umask = _umask(arguments, log)
-    namespace = arguments.get("namespace") or _configured_namespace(arguments)
+    namespace, loaded = arguments.get("namespace"), None
+    if not namespace:  # net_namespace must be entered before the interfaces that the configuration names can be judged
+        loaded = _load(arguments, judge_host=True)
+        namespace = loaded.config.net_namespace or ""
     if namespace:
+        loaded = None
         try:
             netns.enter(namespace)
         except FileNotFoundError:
@@ -330,7 +328,7 @@ def _serve(arguments: Arguments) -> int:
     missing = sched.missing_capabilities()
     if missing:
         return _fail(log, f"not permitted: {'; '.join(missing)} (run as root)", 4)
-    settings, lines, status = _usable(arguments)
+    settings, lines, status = _usable(arguments, loaded)
     for level, text in lines:
         log(level, text)
     if settings is None:

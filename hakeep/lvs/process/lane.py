@@ -37,10 +37,12 @@ AGAIN, AGAIN_MAX = 1.0, 60.0
 
 
 class TableLane:
-    """`choose` finds a backend that works here, or raises Unavailable. `tell` gives the engine its news."""
+    """`choose` finds a backend that works here, or raises Unavailable. `tell` gives the engine its news. lvs_flush is
+    done unless `flush` is False."""
 
     def __init__(
-        self, engine: Engine, choose: Callable[[], Awaitable[Backend]], tell: Callable[[m.Event], None], log: Log
+        self, engine: Engine, choose: Callable[[], Awaitable[Backend]], tell: Callable[[m.Event], None], log: Log,
+        flush: bool = True,
     ) -> None:
         self._engine = engine
         self._choose = choose
@@ -54,7 +56,7 @@ class TableLane:
         self._look_at = self._again_at = NEVER
         self._pause = AGAIN
         self._complaint = self._deaf = ""
-        self._flushed = False
+        self._flushed = not flush
         self._timeouts: Timeouts | None = None  # what they were before we set them
         self._at_work = trio.Lock()
         self._working = trio.CancelScope()

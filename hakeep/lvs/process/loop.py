@@ -72,7 +72,7 @@ class LvsProcess:
         self.files = Files(self.tell)
         now = time.monotonic()
         self.engine = Engine(director, now, memory=start.memory, orders=start.orders)
-        self.lane = TableLane(self.engine, self._choose, self.tell, log)
+        self.lane = TableLane(self.engine, self._choose, self.tell, log, start.flush)
         self.asking: Asking
         self.nursery: trio.Nursery
 

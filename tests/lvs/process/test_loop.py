@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from hakeep.lvs.backends.memory import Memory
 from hakeep.lvs.process import loop as module
 from hakeep.lvs.process.loop import LvsProcess
 from hakeep.lvs.process.start import Start
+from hakeep.objects.ipvs import Service, ServiceKey, Table
 from hakeep.worker import Line, Log
 from tests.lvs.stage import real, virtual
 
@@ -123,3 +125,13 @@ async def test_the_parent_hears_that_it_is_alive(monkeypatch: pytest.MonkeyPatch
     parent = Parent(quiet(1), monkeypatch)
     async with parent.running():
         await until(lambda: parent.has_heard("alive") and [body["do"] for body in parent.heard].count("alive") > 3)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("flush", [True, False])
+async def test_lvs_flush_is_for_the_first_worker_only(monkeypatch: pytest.MonkeyPatch, flush: bool) -> None:
+    foreign = Service(ServiceKey(4, 6, None, 0, fwmark=77))
+    parent = Parent(replace(quiet(1), flush=True), monkeypatch, flush=flush)
+    parent.backend.alter(Table.of([foreign]))
+    async with parent.running():
+        assert (foreign.key in parent.backend._ledger.table().services) == (not flush)
