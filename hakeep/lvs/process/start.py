@@ -14,8 +14,8 @@ class Start:
 
     `memory` is what the worker before it knew of the checks; `orders` are the operators'; `routers` are the states of
     vrrp_instances. `keep` leaves the table as it is at the end. `backend` is what the command line says in place of
-    `lvs_backend`, "" = nothing. Only the first worker of a daemon does what lvs_flush says (`flush`): the table that one
-    which died has left is in use.
+    `lvs_backend`, "" = nothing. Only the first worker of a daemon does what lvs_flush says (`flush`): the table that a
+    dead one left is in use.
     """
 
     parent: int
