@@ -16,7 +16,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hakeep.offspring import fork_worker, note_pid
@@ -75,6 +75,7 @@ class Attendance:
         self._blob = b""
         self._pid_file: PidFile | None = None
         self._had_one = False
+        self._held = b""  # what the last worker had: the table is still as that wants it
         self._memory: dict[str, str] = {}
         self._routers: dict[str, str] = {}
         self._backoff = 0.0
@@ -123,6 +124,7 @@ class Attendance:
             self._spawn()
         elif self.worker.stopped_at == NEVER:
             self.worker.line.send_blob(blob)
+            self._held = blob
 
     # ------------------------------------------------------------------------------------------------- birth
 
@@ -136,9 +138,16 @@ class Attendance:
             self._respawn_at = time.monotonic() + max(1.0, self._backoff)
             return
         self.worker = Worker(pid, line, time.monotonic())
-        self._had_one = True
+        self._had_one, self._held = True, self._blob
         self._watch(line.fileno(), self._readable)
         self._pid_file = note_pid(self._pid_file, self._options.lvs_pid_file, pid, self._log, "lvs")
+
+    def leave(self) -> None:
+        """In a child that is somebody else: a line or a lock that it kept would outlive the worker's."""
+        if self.worker is not None:
+            self.worker.line.close()
+        if self._pid_file is not None:
+            self._pid_file.leave()
 
     def _be_worker(self, line: Line, parent: int) -> int:
         """The child's side of the fork. What only it uses is not imported before: VRRP must not wait for HTTP. It takes
@@ -153,6 +162,8 @@ class Attendance:
             keep=self._options.keep_ipvs, backend=self._options.lvs_backend, flush=not self._had_one,
         )
         director: Director = pickle.loads(self._blob)
+        if self._held and self._held != self._blob:
+            start = replace(start, before=pickle.loads(self._held))
         return process.main(director, line, self._log.child("hakeepd_lvs"), start)
 
     # ------------------------------------------------------------------------------------------------- life

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hakeep.report.protocol import Inbox, Malformed, Request, encode_error
 
-_UNREAD_MAX = 8 << 20
+_UNREAD_MAX = 64 << 20
 _CONNECTIONS_MAX = 64
 
 

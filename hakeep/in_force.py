@@ -179,7 +179,9 @@ class InForce:
             _tell(((told, said) for told in asked), Outcome.UNCHANGED)
             return
         version = Version(blob, director, facts.decode(head))
-        if blob == self.blob:  # of the virtual servers only; nobody needs to be waited for
+        if blob == self.blob or not self._options.vrrp:  # nobody needs to be waited for
+            if self._before is not None:  # it is the vrrp worker's part that is on trial
+                self._before = self._before._replace(director=director)
             self._put_in_force(version)
             self._log(INFO, "Reload complete")
             self._manager.ready()

@@ -34,6 +34,9 @@ from hakeep.worker import WARNING, Log, SharedPage
 #: How long a status request waits for the worker's fresh word, in seconds.
 FRESH = 0.5
 
+#: The same where the lvs worker is asked, who may have ten thousand servers to tell of; the tool waits a little longer.
+LVS_FRESH = 2.5
+
 #: How long a record request waits for the worker, which encodes ten thousand events; the tool waits a little longer.
 RECORDING = 2.5
 
@@ -65,6 +68,7 @@ class Requests:
         self._flooded = False
         self._events_kept = 0
         self._waiting: list[tuple[float, Connection]] = []
+        self._lvs_is_late = False
         self._owed: set[str] = set()  # the workers that were asked and have not answered yet
         self._recording: list[tuple[float, Connection]] = []
         self._dumps: list[str] = []
@@ -93,6 +97,7 @@ class Requests:
         """Answer those who have waited long enough, send on what was not taken yet, forget who has gone."""
         for at, connection in [pair for pair in self._waiting if pair[0] <= now]:
             self._waiting.remove((at, connection))
+            self._lvs_is_late = "lvs" in self._owed
             connection.send(self._status())
         for at, connection in [pair for pair in self._recording if pair[0] <= now]:
             self._recording.remove((at, connection))
@@ -117,6 +122,7 @@ class Requests:
             case "lvs_snapshot":
                 self._backend = str(body.get("backend", ""))
                 self._virtual = list(body.get("virtual_servers", ()))
+                self._lvs_is_late = False
                 self._heard_from("lvs")
 
     def _take_snapshot(self, documents: list[Any]) -> None:
@@ -139,7 +145,10 @@ class Requests:
                 connection.send(self._status())
 
     def _status(self) -> bytes:
-        return protocol.encode_status(self.snapshot(), self._virtual if self.attendance.wanted else ())
+        try:
+            return protocol.encode_status(self.snapshot(), self._virtual if self.attendance.wanted else ())
+        except ValueError as error:
+            return protocol.encode_error(f"the lvs worker says what makes no sense: {error}")
 
     def snapshot(self) -> DaemonSnapshot:
         """The daemon as it was last heard of."""
@@ -153,6 +162,8 @@ class Requests:
         director = self.attendance.worker
         if director is None and self.attendance.wanted and not stale:
             stale = "the lvs worker is dead"
+        elif self._lvs_is_late and not stale:
+            stale = "the lvs worker does not answer: virtual servers are shown as they were"
         workers = {name: each.pid for name, each in (("vrrp", worker), ("lvs", director)) if each is not None}
         return DaemonSnapshot(
             version=__version__, pid=os.getpid(), workers=workers,
@@ -215,7 +226,8 @@ class Requests:
             workers = (("vrrp", self.succession), ("lvs", self.attendance))
             self._owed = {name for name, room in workers if room.order({"do": "snapshot"})}
             if self._owed:
-                self._waiting.append((time.monotonic() + FRESH, connection))
+                patience = LVS_FRESH if "lvs" in self._owed else FRESH
+                self._waiting.append((time.monotonic() + patience, connection))
             else:
                 connection.send(self._status())
         elif isinstance(request, protocol.Override):
@@ -274,9 +286,9 @@ class Requests:
         return list(self._overrides)
 
     def _override(self, request: protocol.Override) -> bytes:
-        known = {(real["ip"], real["port"]) for each in self._virtual for real in each["reals"]
-                 if request.virtual in ("", each["name"])}
-        names = {each["name"] for each in self._virtual}
+        known = {(real.get("ip"), real.get("port")) for each in self._virtual for real in each.get("reals", ())
+                 if request.virtual in ("", each.get("name"))}
+        names = {each.get("name") for each in self._virtual}
         if request.virtual and request.virtual not in names:
             return protocol.encode_error(f"there is no virtual_server {request.virtual}")
         if (request.ip, request.port) not in known and request.what != "ready":

@@ -77,6 +77,11 @@ class Sockets:
             _close(self.held.values())
             self.held, self._coming = self._coming, {}
 
+    def close(self) -> None:
+        """Let go of them all."""
+        _close((*self.held.values(), *self._coming.values()))
+        self.held, self._coming = {}, {}
+
     def make_do(self) -> None:
         """No more will come from that worker: what it said last counts, as far as it got."""
         _close(self.held[key] for key in self._coming.keys() & self.held.keys())
@@ -164,6 +169,14 @@ class Succession:
         self.worker = Worker(pid, line, time.monotonic())
         self._watch(line.fileno(), self._readable)
         self._pid_file = note_pid(self._pid_file, self._options.vrrp_pid_file, pid, self._log, "vrrp")
+
+    def leave(self) -> None:
+        """In a child that is somebody else: a line, a lock or a socket that it kept would outlive the worker's."""
+        if self.worker is not None:
+            self.worker.line.close()
+        if self._pid_file is not None:
+            self._pid_file.leave()
+        self._sockets.close()
 
     def _be_worker(self, line: Line, parent: int, respawned: bool) -> int:
         """The child's side of the fork."""

@@ -68,11 +68,12 @@ class Supervisor:
         )
         self.succession = self.requests.succession = Succession(
             options, self.in_force, self.guard, log, self.manager,
-            watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear, leave=self._leave,
+            watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear, leave=self._leave_as_vrrp,
             standby=self.requests.standby_orders, give_up=self._give_up,
         )
         self.attendance = self.requests.attendance = Attendance(
-            options, log, watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear, leave=self._leave,
+            options, log, watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear,
+            leave=self._leave_as_lvs,
             orders=self.requests.lvs_orders,
         )
         self.stopping = False
@@ -153,6 +154,8 @@ class Supervisor:
         self._reap()
         self.succession.turn(now, late)
         self.attendance.turn(now)
+        if not self.options.vrrp:  # with it, its heartbeat must be fresh as well
+            self.manager.alive(now)
         self.errands.end_overdue(now)
         if not self.stopping:
             self.in_force.turn()
@@ -245,8 +248,18 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        self.wake_in.close()
+        self.wake_out.close()
         self.control.leave()
         self.pid_file.leave()
+
+    def _leave_as_vrrp(self) -> None:
+        self._leave()
+        self.attendance.leave()
+
+    def _leave_as_lvs(self) -> None:
+        self._leave()
+        self.succession.leave()
 
     # ------------------------------------------------------------------------------------------------- plumbing
 

@@ -5,6 +5,7 @@ Options of keepalived that hakeepd does not have are known here too, so that it 
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -354,7 +355,10 @@ def _serve(arguments: Arguments) -> int:
     if "dont-fork" not in arguments:
         _into_the_background(log)
         pid_file.write(os.getpid())
-    return Supervisor(settings, options, log, pid_file, control).run()
+    supervisor = Supervisor(settings, options, log, pid_file, control)
+    del settings, loaded, lines  # thousands of servers would stay in memory, in every worker once more
+    gc.collect()
+    return supervisor.run()
 
 
 def _fail(log: Log, text: str, status: int) -> int:

@@ -15,7 +15,7 @@ Requests and answers are JSON datagrams on a SOCK_SEQPACKET pair:
 
 A script runs under its account, in a process group of its own, with /dev/null for its three streams, and without the
 variables that could turn a shell or the dynamic linker against it. When the worker dies the socket closes: the launcher
-sends SIGTERM to every group and goes. Should the launcher be killed itself, PR_SET_PDEATHSIG does the same.
+sends SIGTERM to every group, SIGKILL to what is left two seconds later, and goes. Should the launcher be killed itself, PR_SET_PDEATHSIG does the same.
 
 It ignores the signals that are meant for the daemon: the socket alone decides when it ends.
 """
@@ -95,8 +95,18 @@ class Launcher:
         except ConnectionError:
             return
         finally:
-            for running in self._running.values():
-                _signal_group(running.process, signal.SIGTERM)
+            self._end_all()
+
+    def _end_all(self) -> None:
+        """SIGTERM to every group, and SIGKILL to what has not gone after GRACE seconds. Nobody waits for us any more."""
+        for running in self._running.values():
+            _signal_group(running.process, signal.SIGTERM)
+        end = time.monotonic() + GRACE
+        while self._running and time.monotonic() < end:
+            self._running = {n: running for n, running in self._running.items() if running.process.poll() is None}
+            time.sleep(0.02)
+        for running in self._running.values():
+            _signal_group(running.process, signal.SIGKILL)
 
     def _timeout(self) -> float | None:
         """Milliseconds until the next SIGKILL is due, None when none is."""

@@ -162,11 +162,9 @@ class Runner:
                     await self._read(channel)
                     nursery.cancel_scope.cancel()
             finally:
-                channel.close()  # this is what tells it to go
+                channel.close()  # this is what tells it to go; with scripts that do not end it takes GRACE
                 with trio.move_on_after(RESTART_DELAY, shield=True):
                     await process.wait()
-                if process.returncode is None:
-                    process.kill()
 
     async def _write(self, channel: trio.socket.SocketType) -> None:
         while True:

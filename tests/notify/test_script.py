@@ -234,6 +234,23 @@ async def test_when_the_worker_is_killed_scripts_get_sigterm(tmp_path: Path) -> 
     await until(lambda: not alive(launcher))
 
 
+@pytest.mark.trio
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["the worker is killed", "it ends"])
+async def test_a_script_that_ignores_sigterm_does_not_survive_the_worker(tmp_path: Path, number: int) -> None:
+    pid = tmp_path / "pid"
+    text = f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done"
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, text, OURSELVES], cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        await until(lambda: pid.exists() and pid.read_text().strip())
+        launcher = parent_of(int(pid.read_text()))
+        worker.send_signal(number)
+        await until(lambda: not alive(int(pid.read_text())))
+        await until(lambda: not alive(launcher))
+    finally:
+        worker.kill()
+        worker.wait()
+
+
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 

@@ -71,7 +71,7 @@ class LvsProcess:
         self.addresses = Addresses(self.tell)
         self.files = Files(self.tell)
         now = time.monotonic()
-        self.engine = Engine(director, now, memory=start.memory, orders=start.orders)
+        self.engine = Engine(start.before or director, now, memory=start.memory, orders=start.orders)
         self.lane = TableLane(self.engine, self._choose, self.tell, log, start.flush)
         self.asking: Asking
         self.nursery: trio.Nursery
@@ -94,10 +94,13 @@ class LvsProcess:
             for room in (self.addresses, self.files, self.lane):
                 nursery.start_soon(room.run)
             self._follow()
+            self.herald.update(self.director.globals, _fifos(self.director), _scripts(self.director))
             for name, state in self.start.routers.items():
                 self.tell(m.RouterIs(name, state))
             self._say({"do": "started"})
             self._perform(self.engine.begin())
+            if self.start.before is not None:
+                self.tell(m.Reloaded(self.director))
             await self._drive()
             await self._wind_up()
             nursery.cancel_scope.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hakeep.config.settled_lvs import Director
 from hakeep.lvs.messages import CheckKey, Ordered
 
 
@@ -15,7 +16,8 @@ class Start:
     `memory` is what the worker before it knew of the checks; `orders` are the operators'; `routers` are the states of
     vrrp_instances. `keep` leaves the table as it is at the end. `backend` is what the command line says in place of
     `lvs_backend`, "" = nothing. Only the first worker of a daemon does what lvs_flush says (`flush`): the table that a
-    dead one left is in use.
+    dead one left is in use. `before` is what that one directed, where it is something else: what it made and nobody
+    wants any more has to go.
     """
 
     parent: int
@@ -25,3 +27,4 @@ class Start:
     keep: bool = False
     backend: str = ""
     flush: bool = True
+    before: Director | None = None
