@@ -14,9 +14,10 @@ import os
 import pickle
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hakeep.offspring import fork_worker, note_pid
@@ -55,6 +56,7 @@ class Worker:
     heard_at: float = 0.0
     silent_at: float = NEVER
     killed: bool = False
+    given: deque[bytes] = field(default_factory=deque)  # what it got and has not taken up yet
 
 
 class Attendance:
@@ -75,7 +77,7 @@ class Attendance:
         self._blob = b""
         self._pid_file: PidFile | None = None
         self._had_one = False
-        self._held = b""  # what the last worker had: the table is still as that wants it
+        self._held = b""  # what a worker took up last: the table may still be as that wants it
         self._memory: dict[str, str] = {}
         self._routers: dict[str, str] = {}
         self._backoff = 0.0
@@ -124,7 +126,7 @@ class Attendance:
             self._spawn()
         elif self.worker.stopped_at == NEVER:
             self.worker.line.send_blob(blob)
-            self._held = blob
+            self.worker.given.append(blob)
 
     # ------------------------------------------------------------------------------------------------- birth
 
@@ -138,7 +140,8 @@ class Attendance:
             self._respawn_at = time.monotonic() + max(1.0, self._backoff)
             return
         self.worker = Worker(pid, line, time.monotonic())
-        self._had_one, self._held = True, self._blob
+        self._had_one = True
+        self.worker.given.append(self._blob)
         self._watch(line.fileno(), self._readable)
         self._pid_file = note_pid(self._pid_file, self._options.lvs_pid_file, pid, self._log, "lvs")
 
@@ -190,8 +193,11 @@ class Attendance:
                         self._memory[str(check)] = str(memory)
                     else:
                         self._memory.pop(str(check), None)
+            case "reloaded":
+                self._held = worker.given.popleft()
             case "started":
                 worker.started = True
+                self._held = worker.given.popleft()
                 self._log(INFO, "LVS start-up complete")
             case "alive":
                 pass

@@ -14,8 +14,9 @@ Requests and answers are JSON datagrams on a SOCK_SEQPACKET pair:
     {"id": 2, "error": "it is not executable"}
 
 A script runs under its account, in a process group of its own, with /dev/null for its three streams, and without the
-variables that could turn a shell or the dynamic linker against it. When the worker dies the socket closes: the launcher
-sends SIGTERM to every group, SIGKILL to what is left two seconds later, and goes. Should the launcher be killed itself, PR_SET_PDEATHSIG does the same.
+variables that could turn a shell or the dynamic linker against it. When the worker dies the socket closes: the
+launcher sends SIGTERM to every group, SIGKILL to what is left two seconds later, and goes. Should the launcher be
+killed itself, PR_SET_PDEATHSIG sends SIGTERM.
 
 It ignores the signals that are meant for the daemon: the socket alone decides when it ends.
 """
@@ -103,7 +104,7 @@ class Launcher:
             _signal_group(running.process, signal.SIGTERM)
         end = time.monotonic() + GRACE
         while self._running and time.monotonic() < end:
-            self._running = {n: running for n, running in self._running.items() if running.process.poll() is None}
+            self._running = {number: each for number, each in self._running.items() if each.process.poll() is None}
             time.sleep(0.02)
         for running in self._running.values():
             _signal_group(running.process, signal.SIGKILL)

@@ -194,6 +194,20 @@ def test_a_reload_changes_what_has_changed_and_loses_no_request(directors: Direc
     assert directors.table() == table
 
 
+def test_what_a_worker_made_and_nobody_wants_any_more_goes_although_it_is_dead(directors: Directors) -> None:
+    text = config_of(directors.a)
+    Path(directors.a.words[directors.a.words.index("-f") + 1]).write_text(
+        text + text[text.index("virtual_server "):].replace("192.0.2.100 80", "192.0.2.100 81"))
+    daemon = directors.start(only="a")
+    wait_until(lambda: "tcp-192.0.2.100-81" in directors.table(), PATIENCE, "both services")
+    first = worker(daemon)
+    os.kill(first, signal.SIGSTOP)
+    reconfigure(daemon, text)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: "tcp-192.0.2.100-81" not in directors.table(), PATIENCE, "the service that was dropped goes")
+    directors.served_by("r1", "r2")
+
+
 def test_without_virtual_servers_there_is_no_worker_and_no_table(directors: Directors) -> None:
     daemon = directors.start(only="a")
     text = config_of(daemon)
@@ -228,6 +242,9 @@ def test_each_half_alone(directors: Directors, option: str, workers: set[str]) -
     directors.a.start()
     wait_until(lambda: directors.tool("status", "--json").returncode == 0
                and directors.status()["workers"].keys() == workers, PATIENCE, directors.a.log())
+    config = Path(directors.a.words[directors.a.words.index("-f") + 1])
+    config.write_text("global_defs {\n    router_id other\n}\n" + config.read_text())
+    assert directors.tool("reload").returncode == 0
     if option == "-C":
         wait_until(lambda: SERVERS["r1"] in directors.table(), PATIENCE, "the table")
 

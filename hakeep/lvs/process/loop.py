@@ -262,6 +262,7 @@ class LvsProcess:
         self.herald.update(director.globals, _fifos(director), _scripts(director))
         self.asking.kit.sessions = Sessions()
         self._follow()
+        self._say({"do": "reloaded"})
 
     def _follow(self) -> None:
         """Watch what the configuration makes us follow, and say which checks cannot be made here."""
