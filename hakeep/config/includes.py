@@ -15,7 +15,7 @@ from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.text import Text
 
 #: No pattern may mean more files than this, nor may a configuration read more, or look for them more often.
-FILES_LIMIT = 10_000
+FILES_LIMIT = 5_000
 
 CHECKS = frozenset({"read", "match", "wildcard_match", "brace_match"})
 _SUFFIXES = {

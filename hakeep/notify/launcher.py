@@ -99,12 +99,12 @@ class Launcher:
             self._end_all()
 
     def _end_all(self) -> None:
-        """SIGTERM to every group, and SIGKILL to what has not gone after GRACE seconds. Nobody waits for us any more."""
+        """SIGTERM to every group, and SIGKILL to what has not gone after GRACE seconds. Nobody waits for us now."""
         for running in self._running.values():
             _signal_group(running.process, signal.SIGTERM)
         end = time.monotonic() + GRACE
         while self._running and time.monotonic() < end:
-            self._running = {number: each for number, each in self._running.items() if each.process.poll() is None}
+            self._running = {key: each for key, each in self._running.items() if each.process.poll() is None}
             time.sleep(0.02)
         for running in self._running.values():
             _signal_group(running.process, signal.SIGKILL)
