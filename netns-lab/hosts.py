@@ -166,8 +166,9 @@ class Daemon:
         else:
             prefix += ("--", "unshare", "--mount", "--uts", "--", "sh", "-c", _FURNISH)
         with self.log_path.open("ab") as log:
-            started = subprocess.Popen((*prefix, self.host.name, str(self._files), *self.words), env=environment,
-                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            started = subprocess.Popen(
+                (*prefix, self.host.name, str(self._files), *self.words), env=environment, cwd="/",
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self._process = started
         ours = mounts_of("self")
         wait_until(lambda: started.poll() is not None or mounts_of(started.pid) not in (0, ours), 10, "unshare")

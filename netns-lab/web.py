@@ -7,6 +7,7 @@ import shutil
 import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 
 NGINX = """
 daemon off; user root; pid /run/nginx.pid; error_log stderr; worker_processes 1;
@@ -39,6 +40,11 @@ class Server(ThreadingHTTPServer):
 
     address_family = socket.AF_INET6
     daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Without asking who we are: the question for our name waits for a name server that is not there."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = socket.gethostname(), self.server_address[1]
 
 
 def main() -> None:
