@@ -86,8 +86,11 @@ def make_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = tls.verify
     context.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE
-    if not tls.compliant:
-        context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    ignore = 0x80 if ssl.OPENSSL_VERSION_INFO >= (3,) else 0  # SSL_OP_IGNORE_UNEXPECTED_EOF; Python sets it or not
+    if tls.compliant:
+        context.options &= ~ignore
+    else:
+        context.options |= ignore
     if not tls.verify:
         # Whoever may be anybody may also be old: nothing is protected, so nothing is gained by refusing him.
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -180,12 +183,16 @@ class TlsStream(Stream):
             except ssl.SSLWantReadError:
                 await self._flush()  # an answer to a key update
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
-                if isinstance(error, ssl.SSLEOFError) and self._tls.compliant:
-                    raise Failure("the server ended the connection without close_notify") from None
+                if isinstance(error, ssl.SSLEOFError):
+                    self._ended_badly()
                 return b""
             except ssl.SSLError as error:
-                raise Failure(f"TLS: {_words(error)}") from None
+                if "UNEXPECTED_EOF" not in str(error.reason):
+                    raise Failure(f"TLS: {_words(error)}") from None
+                self._ended_badly()
+                return b""
             if self._over:
+                self._ended_badly()
                 return b""
             data = await super()._receive()
             if data:
@@ -193,6 +200,11 @@ class TlsStream(Stream):
             else:
                 self._over = True
                 self._incoming.write_eof()
+
+    def _ended_badly(self) -> None:
+        """The connection has ended, and nobody said close_notify."""
+        if self._tls.compliant:
+            raise Failure("the server ended the connection without close_notify") from None
 
     async def _flush(self) -> None:
         data = self._outgoing.read()
