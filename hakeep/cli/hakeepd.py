@@ -5,6 +5,7 @@ Options of keepalived that hakeepd does not have are known here too, so that it 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -425,8 +426,8 @@ def _pid_directory(arguments: Arguments, instance: str) -> Path:
 
 
 def _make_run_directory(path: Path) -> None:
-    """Root's own directory; never a symbolic link that somebody put there."""
-    if not path.exists():
+    """Root's own directory; never a symbolic link that somebody put there. Two daemons may start at the same time."""
+    with contextlib.suppress(FileExistsError):
         path.mkdir(parents=True)
         path.chmod(0o755)  # whatever the umask says: the tool must get at the socket in it
     if path.is_symlink() or path.stat().st_uid != os.geteuid():

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,33 @@ vrrp_instance web {
     assert main(["-t", "-f", str(path), *more]) == status
     said = capsys.readouterr().err
     assert said.count("HK901") == 1 and f"{path}:8" in said
+
+
+def test_two_daemons_make_the_run_directory_at_the_same_time(tmp_path: Path) -> None:
+    start = threading.Barrier(2)
+    failed: list[OSError] = []
+
+    def make(rounds: int) -> None:
+        for number in range(rounds):
+            start.wait()
+            try:
+                hakeepd._make_run_directory(tmp_path / str(number) / "run")
+            except OSError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=make, args=(300,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+def test_the_run_directory_is_never_somebodys_link(tmp_path: Path) -> None:
+    link = tmp_path / "run"
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="not a directory of ours"):
+        hakeepd._make_run_directory(link)
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(PermissionError, match="not a directory of ours"):
+        hakeepd._make_run_directory(link)

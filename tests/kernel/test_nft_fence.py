@@ -32,6 +32,7 @@ COUNT = itertools.count()
 LIBC = ctypes.CDLL(None, use_errno=True)
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 3, 0x0800, 0x0806, 0x86DD
 SO_TIMESTAMPNS = 35
+CLOCK_MONOTONIC_COARSE = 6
 
 #: The kernel counts in jiffies of at most 10 ms and may close up to two early, never late.
 EARLY, LATE = 0.020, 0.005
@@ -159,8 +160,12 @@ class Asker:
         self.socket.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)  # SO_RCVBUFFORCE
         self.asked: list[float] = []
         self.answered: list[float] = []
+        self.behind = 0.0
+        """How far the kernel's ticks, by which it counts timeouts, were behind its clock at worst: a virtual processor
+        that the machine below did not run for some time makes no ticks."""
 
     def ask(self) -> None:
+        self.behind = max(self.behind, time.monotonic() - time.clock_gettime(CLOCK_MONOTONIC_COARSE))
         self.asked.append(time.time())
         self.socket.send(self.question)
 
@@ -294,7 +299,7 @@ def test_falls_silent_in_time(wire: Wire, form: str, question: Callable[[Wire, s
     open_questions = [at for at in asker.asked if at < last + 0.3 - EARLY - 0.005]
     assert [at for at in asker.asked if at > last + 0.3 + LATE], "asked after the fence closed"
     assert len(asker.answered) >= len(open_questions) > 100, "all are answered while adverts leave"
-    assert max(asker.answered) < last + 0.3 + LATE
+    assert max(asker.answered) < last + 0.3 + LATE + asker.behind
     # and it opens again with the next advert
     assert asker.answers(3) == 0
     sender.sendto(datagram, (to, 0))
