@@ -1,0 +1,41 @@
+"""How many equal results in a row it takes to change one's mind: `rise` and `fall`.
+
+As in keepalived (2.2.7, seen there): the very first result decides, whatever `rise` and `fall` say, and with init_fail,
+too, where a thing has failed until then. After that a thing that is well fails with the `fall`th failure in a row, and
+one that has failed is well with the `rise`th success in a row.
+"""
+
+from __future__ import annotations
+
+
+class Streak:
+    """`well` is the judgement so far, None as long as there is none. `failed`: that is one already (init_fail)."""
+
+    __slots__ = ("_against", "_fresh", "fall", "rise", "well")
+
+    def __init__(self, rise: int = 1, fall: int = 1, *, failed: bool = False) -> None:
+        self.rise = rise
+        self.fall = fall
+        self.well: bool | None = False if failed else None
+        self._fresh = True
+        self._against = 0
+
+    @property
+    def result(self) -> int:
+        """keepalived's counter: from 0 to rise + fall - 1, well from `rise` on; one less while nothing is known."""
+        if self.well is None:
+            return self.rise - 1
+        return self.rise + self.fall - 1 - self._against if self.well else self._against
+
+    def count(self, success: bool) -> bool:
+        """Take a result into account. True when the judgement changed."""
+        fresh, self._fresh = self._fresh, False
+        if success is self.well:
+            self._against = 0
+            return False
+        self._against += 1
+        if not fresh and self._against < (self.rise if success else self.fall):
+            return False
+        self.well = success
+        self._against = 0
+        return True
