@@ -1,15 +1,18 @@
-"""Tells the world of a router's state changes: notify scripts, in one lane a router, and lines in named pipes."""
+"""Tells the world of a router's state changes: notify scripts, in one lane a router, lines in named pipes, and news for
+people, who get them from the parent."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from typing import Any
 
 import trio
 
-from hakeep.config.settled import Global, Notify, Script, VrrpInstance
+from hakeep.config.settled import Global, Notify, Script, SyncGroup, VrrpInstance
 from hakeep.notify.fifo import event_line
 from hakeep.notify.herald import Herald
+from hakeep.notify.news import of_change
 from hakeep.notify.script import Command, Log
 from hakeep.vrrp.messages import NotifyChange, State
 
@@ -21,17 +24,23 @@ RX_LOWER = "MASTER_RX_LOWER_PRI"
 
 
 class Notifier:
-    """Notify scripts and FIFOs of the VRRP worker. Call `update`, keep `run` running, and `notify` at will."""
+    """Notify scripts and FIFOs of the VRRP worker. Call `update`, keep `run` running, and `notify` at will.
 
-    def __init__(self, globals: Global, log: Log) -> None:
+    `report` is given what people are to be told (`News.as_order`), if the configuration has mail or a webhook.
+    """
+
+    def __init__(
+        self, globals: Global, log: Log, report: Callable[[dict[str, Any]], None] = lambda order: None
+    ) -> None:
         self._globals = globals
+        self._report = report
         self._herald = Herald(globals, (globals.notify_fifo, globals.vrrp_notify_fifo), log)
         self._told: dict[tuple[str, str], NotifyChange] = {}
 
-    def update(self, globals: Global, instances: Iterable[VrrpInstance]) -> None:
+    def update(self, globals: Global, those: Iterable[VrrpInstance | SyncGroup]) -> None:
         """A configuration holds from now on: see `Herald.update`."""
         self._globals = globals
-        scripts = [script for instance in instances for script in _scripts(instance.notify)]
+        scripts = [script for each in those for script in _scripts(each.notify)]
         self._herald.update(globals, (globals.notify_fifo, globals.vrrp_notify_fifo), scripts)
         if globals.fifo_write_vrrp_states_on_reload:
             for change in self._told.values():
@@ -45,8 +54,9 @@ class Notifier:
         """Give scripts and readers of FIFOs up to `seconds` to end: see `Herald.drain`."""
         await self._herald.drain(seconds)
 
-    def notify(self, change: NotifyChange, notify: Notify) -> None:
-        """Tell FIFOs and scripts of `change`; `notify` has the scripts of the instance or group. Never blocks."""
+    def notify(self, change: NotifyChange, notify: Notify, why: str = "") -> None:
+        """Tell FIFOs, scripts and people of `change`; `notify` has the scripts of the instance or group, and `why` is a
+        reason for people. Never blocks."""
         if change.what.endswith("_PRIORITY"):
             if notify.priority_changes:
                 self._write(change)
@@ -59,6 +69,8 @@ class Notifier:
             self._told.pop((change.kind, change.name), None)
         elif change.what in STATES:
             self._told[change.kind, change.name] = change
+        if self._globals.tells and (news := of_change(change, notify, why)) is not None:
+            self._report(news.as_order())
         commands = self._commands(change, notify)
         if commands:
             title = f"({change.name})" if change.kind == "INSTANCE" else f"VRRP_Group({change.name})"

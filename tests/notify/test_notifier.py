@@ -15,6 +15,7 @@ import trio.testing
 
 from hakeep.config.settled import Fifo, Global, Notify, Script, VrrpInstance
 from hakeep.notify import herald
+from hakeep.notify.news import News
 from hakeep.notify.notifier import Notifier
 from hakeep.vrrp.messages import NotifyChange, State
 
@@ -312,6 +313,26 @@ async def test_a_reload_closes_and_opens_what_changed(bench: Bench) -> None:
         Path(new.path).unlink()
         it.update(replace(bench.globals, notify_fifo=new), ())
         assert Path(new.path).exists(), "one that somebody removed comes back"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("what", "kind", "told"), [
+    (State.MASTER, "INSTANCE", "MASTER"), (State.STOP, "GROUP", "STOP"), (State.DELETED, "INSTANCE", "FAULT"),
+    ("MASTER_RX_LOWER_PRI", "INSTANCE", ""), ("MASTER_PRIORITY", "INSTANCE", ""),
+])
+async def test_people_are_told_by_the_parent(bench: Bench, what: str, kind: str, told: str) -> None:
+    heard: list[dict[str, object]] = []
+    it = Notifier(Global(notify_webhook="http://127.0.0.1/"), lambda level, text: None, heard.append)
+    it.notify(change(what, kind=kind), Notify(smtp_alert=True, priority_changes=True), "because")
+    expected = News(kind, "VI_1", told, 150, "because", mail=True)
+    assert heard == ([expected.as_order()] if told else [])
+
+
+def test_nobody_is_told_who_does_not_want_to_know(bench: Bench) -> None:
+    heard: list[dict[str, object]] = []
+    it = Notifier(Global(smtp_server="192.0.2.25"), lambda level, text: None, heard.append)  # and no address
+    it.notify(change(State.MASTER), Notify(smtp_alert=True))
+    assert heard == []
 
 
 @pytest.mark.trio
