@@ -300,22 +300,24 @@ class Prober:
 
 
 class Request(NamedTuple):
-    """One HTTP request of the client; `answer` is "" when there was none in time."""
+    """One try of the client; `answer` is "" when there was none in time, `reached`: there was a connection."""
 
     start: float
     end: float
     answer: str
+    reached: bool
 
 
 class Client:
-    """A client that asks http://ADDRESS/ without pause, in a process of its own."""
+    """A client that asks http://ADDRESS/ without pause, in a process of its own. With `patience` (seconds) it goes on
+    waiting for an answer that is late, while it asks again."""
 
-    def __init__(self, host: Host, address: str, record: Path, timeout: float = 0.1) -> None:
+    def __init__(self, host: Host, address: str, record: Path, timeout: float = 0.1, patience: float = 0) -> None:
         self._requests: list[Request] = []
         with record.open("wb") as out:
             self._process = subprocess.Popen(
                 ["nsenter", f"--net={host.path}", "--", sys.executable, str(Path(__file__).with_name("client.py")),
-                 address, str(timeout)], stdout=out, start_new_session=True)
+                 address, str(timeout), str(patience)], stdout=out, start_new_session=True)
         self._record = record.open()
 
     def __enter__(self) -> Client:
@@ -329,8 +331,8 @@ class Client:
     def requests(self, since: float = 0, until: float = float("inf")) -> list[Request]:
         """All requests that ended between two times."""
         while (line := self._record.readline()).endswith("\n"):
-            start, end, answer = line[:-1].split(" ")
-            self._requests.append(Request(float(start), float(end), answer))
+            start, end, reached, answer = line[:-1].split(" ")
+            self._requests.append(Request(float(start), float(end), answer, reached == "1"))
         self._record.seek(self._record.tell() - len(line))  # half a line: it is read again when it is whole
         first = bisect.bisect_left(self._requests, since, key=lambda request: request.end)
         last = bisect.bisect_right(self._requests, until, key=lambda request: request.end)

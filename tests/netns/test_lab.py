@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,11 +13,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import account
+import demo
 import frames
 import groundwork
 import pytest
 import topology
 from hosts import HAKEEPD, ROOT, Network, wait_until
+from observe import Interval, Request
 from voice import advert
 
 LAB = ROOT / "netns-lab"
@@ -192,6 +196,53 @@ def test_an_ordinary_user_has_a_lab_of_his_own(as_somebody: Callable[..., subpro
     assert "pair               down" in as_somebody("list").stdout
 
 
+BROKE = account.Moment("it broke", Interval(10.0, 11.0))
+
+
+@pytest.mark.parametrize(("begun", "ended", "in_flight"), [
+    (9.0, 9.9, False), (9.0, 10.0, True), (9.0, 12.0, True),
+    (10.2, 10.4, True), (11.0, 13.0, True), (11.1, 13.0, False),
+])
+def test_a_lost_request_was_in_flight_if_it_was_under_way_when_something_broke(
+        begun: float, ended: float, in_flight: bool) -> None:
+    lost = Request(begun, ended, "", reached=True)
+    settled = account.settle([Request(1.0, 1.1, "r1", reached=True), lost], [BROKE], patience=5)
+    assert (settled.made, settled.answered, settled.lost) == (2, {"r1": 1}, 1)
+    assert settled.in_flight == {"it broke": int(in_flight)}
+    assert settled.otherwise == [lost][in_flight:]
+
+
+def test_tries_without_a_connection_belong_to_the_request_that_gets_one() -> None:
+    refused = [Request(10 + n / 10, 10.1 + n / 10, "", reached=False) for n in range(10)]
+    answered = Request(11.0, 11.5, "r2", reached=True)
+    settled = account.settle([answered, *refused], [BROKE], patience=2)
+    assert (settled.made, settled.lost, settled.again, settled.otherwise) == (1, 0, 10, [])
+    assert settled.longest == pytest.approx(1.5)
+    given_up = account.settle([answered, *refused], [BROKE], patience=0.55)
+    assert (given_up.made, given_up.lost, given_up.otherwise) == (2, 1, [refused[5]]), "nobody was there for too long"
+
+
+@pytest.mark.parametrize(("begun", "status", "said"), [(10.5, 0, "PASSED"), (12.5, 1, "FAILED")])
+def test_the_demo_fails_when_a_request_is_lost_that_was_not_in_flight(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], begun: float, status: int, said: str,
+) -> None:
+    class Played:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.start, self.seen, self.verdicts = 10.0, "", [demo.Verdict("something", 0.1, 0.2)]
+            self.account = account.settle([Request(begun, begun + 1, "", reached=True)], [BROKE], patience=5)
+
+    monkeypatch.setattr(demo, "Demo", Played)
+    monkeypatch.setattr(demo.world, "refusal", lambda: None)
+    monkeypatch.setattr(demo.world, "enter", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["demo"])
+    with pytest.raises(SystemExit) as ended:
+        demo.main()
+    output = capsys.readouterr().out
+    assert ended.value.code == status and said in output
+    assert ("1 requests were lost that were not in flight when something broke, begun at 2.50 s." in output) == (
+        status == 1)
+
+
 @pytest.mark.netns
 @pytest.mark.alone
 def test_the_demo_holds_what_it_promises(request: pytest.FixtureRequest) -> None:
@@ -200,6 +251,15 @@ def test_the_demo_holds_what_it_promises(request: pytest.FixtureRequest) -> None
                           capture_output=True, text=True, timeout=90)
     if daemon == shlex.join(HAKEEPD):
         assert done.returncode == 0, done.stdout + done.stderr
+        totals = re.search(
+            r"made (\d+) requests: (\d+) were answered \((\d+) by r1, (\d+) by r2\), (\d+) lost", done.stdout)
+        assert totals, done.stdout
+        made, answered, one, other, lost = map(int, totals.groups())
+        assert made == answered + lost and answered == one + other and min(one, other) > 1000
+        in_flight = dict(re.findall(r"lost in flight when (.+): (\d+)", done.stdout))
+        assert list(in_flight) == ["r1 died", "a died", "b took over from a", "a took the address back"]
+        assert lost == sum(map(int, in_flight.values())) <= 8, "one is asked for at a time, beside those that are late"
+        assert "lost that were not in flight: 0" in done.stdout
     else:  # keepalived leaves the address where it was
         assert "both held it for" in done.stdout
 

@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ class Machine(Director):
 
 
 class Real(Machine):
-    """A real server. To every line it answers who it is, at which port, and whom it talks with."""
+    """A real server. To every line, datagram and SCTP message it answers who it is, at which port, and whom it talks
+    with."""
 
     def __init__(self, scene: str, name: str) -> None:
         n = SERVERS[name]
@@ -69,12 +70,32 @@ class Real(Machine):
         self.listeners: dict[int, socket.socket] = {}
         for port in (80, 8084, 8085, 8089):
             self.open(port)
+        with self.inside():
+            Path("/proc/sys/net/sctp/cookie_hmac_alg").write_text("none")  # this kernel may have no algorithm for it
+            datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            messages = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+        for each in (datagrams, messages):
+            each.bind((f"198.51.100.{n}", 80))  # one address: else SCTP tells its peer of all
+        messages.listen(100)
+        threading.Thread(target=self._answer, args=(datagrams,), daemon=True).start()
+        threading.Thread(target=self._accept, args=(messages, 80), daemon=True).start()
 
     def open(self, port: int) -> None:
         with self.inside():
             listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=100)
         self.listeners[port] = listener
         threading.Thread(target=self._accept, args=(listener, port), daemon=True).start()
+
+    def take_tunnels(self) -> None:
+        """What comes in GUE, in GRE, or as IPv4 in IPv6 is taken out (`hakeep realserver` cannot prepare for these)."""
+        self.ip(f"fou add port {GUE_PORT} gue")
+        self.ip("link set gre0 up")
+        n, a = SERVERS[self.name], DIRECTORS["a"]  # between two such ends, gre0 and ip6tnl0 get nothing any more
+        self.ip(f"link add mixed up type ip6tnl mode ipip6 local 2001:db8:2::{n} remote 2001:db8:2::{a}")
+        self.ip(f"link add sums up type gre local 198.51.100.{n} remote 198.51.100.{a} icsum")
+        with self.inside():
+            for interface in ("all", "gre0", "mixed", "sums"):
+                Path("/proc/sys/net/ipv4/conf", interface, "rp_filter").write_text("0")
 
     def close_port(self, port: int) -> None:
         """Nobody listens any more; who is connected stays so."""
@@ -88,8 +109,16 @@ class Real(Machine):
                 connection, peer = listener.accept()
                 threading.Thread(target=self._serve, args=(connection, port, peer[0]), daemon=True).start()
 
+    def _answer(self, datagrams: socket.socket) -> None:
+        while True:
+            _, (peer, port) = datagrams.recvfrom(100)
+            datagrams.sendto(self._words(80, peer), (peer, port))
+
+    def _words(self, port: int, peer: str) -> bytes:
+        return f"{self.name}:{port} {peer.removeprefix('::ffff:')}\n".encode()
+
     def _serve(self, connection: socket.socket, port: int, peer: str) -> None:
-        answer = f"{self.name}:{port} {peer.removeprefix('::ffff:')}\n".encode()
+        answer = self._words(port, peer)
         with contextlib.suppress(OSError), connection:
             while connection.recv(100):
                 connection.sendall(answer)
@@ -128,6 +157,20 @@ class Lan:
         except OSError:
             return ""
 
+    def ask_by(self, kind: int, protocol: int, vip: str) -> str:
+        """The same by datagrams or SCTP, at port 80."""
+        with self.client.inside():
+            made = socket.socket(socket.AF_INET, kind, protocol)
+        with made:
+            made.settimeout(2)
+            try:
+                made.bind((f"203.0.113.{CLIENT}", 0))
+                made.connect((vip, 80))
+                made.send(b"who?\n")
+                return made.recv(200).decode().strip()
+            except OSError:
+                return ""
+
     def end(self) -> dict[str, str]:
         """Nothing runs any more; what the directors said."""
         for one in self.directors.values():
@@ -154,25 +197,50 @@ class Talk:
         self._socket.close()
 
 
-def virtual(where: str, options: str, *reals: str, checked: str = "") -> str:
-    """A virtual server; `reals` are "IP PORT" or "IP PORT WEIGHT"."""
-    lines = [f"virtual_server {where} {{", "protocol TCP\ndelay_loop 1\nwarmup 0\nretry 1\ndelay_before_retry 0.5",
-             options]
+#: A check that is well as soon as somebody listens.
+LISTENS = "TCP_CHECK {\nconnect_timeout 2\n}"
+
+
+def virtual(where: str, options: str, *reals: str, check: str = LISTENS, protocol: str = "TCP") -> str:
+    """A virtual server; `reals` are "IP PORT", "IP PORT WEIGHT", or that with options, each on a line of its own."""
+    lines = [f"virtual_server {where} {{", f"protocol {protocol}", options,
+             "delay_loop 1\nwarmup 0\nretry 1\ndelay_before_retry 0.5"]
     for real in reals:
-        ip, port, *weight = real.split()
-        lines += [f"real_server {ip} {port} {{", f"weight {weight[0]}" if weight else "",
-                  "TCP_CHECK {\nconnect_timeout 2", checked, "}\n}"]
+        ip, port, *weight = real.split(maxsplit=2)
+        lines += [f"real_server {ip} {port} {{", f"weight {weight[0]}" if weight else "", check, "}"]
     return "\n".join((*lines, "}")) + "\n"
 
 
 NAT4 = [f"198.51.100.{n}" for n in SERVERS.values()]
 NAT, NAT_6, DR, TUN, DR_6 = "203.0.113.100", "2001:db8:3::100", "192.0.2.100", "192.0.2.101", "2001:db8:1::100"
+TUN_6, FOUR_IN_SIX, SIX_IN_FOUR = "2001:db8:1::101", "192.0.2.104", "2001:db8:1::104"
+GUE_PORT = 6080
+
+#: Tunnels that are not of IP in IP: their virtual servers, and how they are made.
+GUE = {"192.0.2.102": "", "192.0.2.105": "csum", "192.0.2.106": "remcsum"}
+GRE = {"192.0.2.103": "", "192.0.2.107": "csum"}
+
+#: The addresses of a group that nftables_ipvs makes one service of. This kernel has no nftables that could mark
+#: packets, so tc(8) does, by what `hakeep.lvs.marks` has in its first mark.
+GROUP, MARK = ("203.0.113.104", "203.0.113.105"), 1000
 
 
 def packet_config(*, drained: bool = False) -> str:
     """One virtual server for each thing that is tried."""
     three = [f"{ip} 80" for ip in NAT4]
+    near = [f"192.0.2.{n} 80" for n in SERVERS.values()]
+    far_6 = [f"2001:db8:2::{n} 80" for n in SERVERS.values()]
+    near_6 = [f"2001:db8:1::{n} 80" for n in SERVERS.values()]
     return "".join((
+        "global_defs {\nnftables_ipvs\n}\n",
+        f"virtual_server_group shop {{\n{GROUP[0]}-{GROUP[1].rpartition('.')[2]} 80\n{NAT_6} 8080\n}}\n",
+        virtual("group shop", "lvs_sched rr\nlvs_method NAT", *three),
+        virtual(f"{NAT} 80", "lvs_sched rr\nlvs_method NAT", *three, protocol="UDP"),
+        virtual(f"{NAT} 80", "lvs_sched rr\nlvs_method NAT", *three, protocol="SCTP"),
+        *(virtual(f"{vip} 80", f"lvs_sched rr\nlvs_method TUN type gue port {GUE_PORT} {checksum}", *near)
+          for vip, checksum in GUE.items()),
+        *(virtual(f"{vip} 80", f"lvs_sched rr\nlvs_method TUN type gre {checksum}", *(three if checksum else near))
+          for vip, checksum in GRE.items()),
         virtual(f"{NAT} 80", "lvs_sched rr\nlvs_method NAT", *three),
         virtual(f"{NAT} 81", "lvs_sched wrr\nlvs_method NAT",
                 *(f"{ip} 80 {weight}" for ip, weight in zip(NAT4, (3, 1, 2), strict=True))),
@@ -181,29 +249,55 @@ def packet_config(*, drained: bool = False) -> str:
         virtual(f"{NAT} 84", f"lvs_sched rr\nlvs_method NAT\nsorry_server {NAT4[2]} 8089", f"{NAT4[0]} 8084"),
         virtual(f"{NAT} 85", "lvs_sched rr\nlvs_method NAT\ninhibit_on_failure", f"{NAT4[0]} 8085", f"{NAT4[1]} 8085"),
         virtual(f"{NAT} 86", "lvs_sched rr\nlvs_method NAT", f"{NAT4[0]} 80 {int(not drained)}", f"{NAT4[1]} 80 1"),
-        virtual(f"{NAT_6} 80", "lvs_sched rr\nlvs_method NAT", *(f"2001:db8:2::{n} 80" for n in SERVERS.values())),
-        virtual(f"{DR} 80", "lvs_sched rr\nlvs_method DR", *(f"192.0.2.{n} 80" for n in SERVERS.values())),
-        virtual(f"{DR_6} 80", "lvs_sched rr\nlvs_method DR", *(f"2001:db8:1::{n} 80" for n in SERVERS.values())),
-        virtual(f"{TUN} 80", "lvs_sched rr\nlvs_method TUN", *(f"192.0.2.{n} 80" for n in SERVERS.values())),
+        virtual(f"{NAT_6} 80", "lvs_sched rr\nlvs_method NAT", *far_6),
+        virtual(f"{DR} 80", "lvs_sched rr\nlvs_method DR", *near),
+        virtual(f"{DR_6} 80", "lvs_sched rr\nlvs_method DR", *near_6),
+        virtual(f"{TUN} 80", "lvs_sched rr\nlvs_method TUN", *near),
+        virtual(f"{TUN_6} 80", "lvs_sched rr\nlvs_method TUN", *near_6),
+        virtual(f"{FOUR_IN_SIX} 80", "lvs_sched rr\nlvs_method TUN", *far_6),
+        virtual(f"{SIX_IN_FOUR} 80", "lvs_sched rr\nlvs_method TUN", *near),
     ))
+
+
+def mark(director: Machine, marks: Mapping[str, int]) -> None:
+    """Packets for these addresses or networks have these marks."""
+    with director.inside():
+        inside.command("tc", "qdisc", "add", "dev", "eth0", "ingress")
+        for each, number in marks.items():
+            inside.command("tc", "filter", "add", "dev", "eth0", "parent", "ffff:", "protocol", "ip", "u32", "match",
+                           "ip", "dst", each, "action", "skbedit", "mark", str(number))
+
+
+def take(director: Machine, *addresses: str) -> None:
+    """The director has these."""
+    for each in addresses:
+        # Not preferred, as a vrrp_instance has /128: else checks would come from an address that real servers have.
+        director.ip(f"addr add {each} dev eth0" + (" nodad preferred_lft 0" if ":" in each else ""))
 
 
 def packets(lan: Lan) -> Iterator[tuple[str, Any]]:
     """What the client is answered, thing by thing."""
     director, wait = lan.directors["a"], inside.wait_until
-    for each in (f"{NAT}/32", f"{DR}/32", f"{TUN}/32", f"{WAY_BACK}/32", f"{NAT_6}/128", f"{DR_6}/128",
-                 f"{WAY_BACK_6}/128"):
-        # Not preferred, as a vrrp_instance has /128: else checks would come from an address that real servers have.
-        director.ip(f"addr add {each} dev eth0" + (" nodad preferred_lft 0" if ":" in each else ""))
+    take(director, NAT, NAT_6, DR, DR_6, TUN, TUN_6, FOUR_IN_SIX, SIX_IN_FOUR, WAY_BACK, WAY_BACK_6, *GUE, *GRE,
+         *GROUP)
     for real in lan.reals.values():
-        real.tool("realserver", "add", DR, DR_6)
-        real.tool("realserver", "add", "--tun", TUN)
+        real.tool("realserver", "add", DR, DR_6, FOUR_IN_SIX, *GRE)
+        real.tool("realserver", "add", "--tun", TUN, SIX_IN_FOUR, *GUE)
+        real.tool("realserver", "add", "--tun", "--ipv6", TUN_6)
+        real.take_tunnels()
+    mark(director, {f"{each}/32": MARK for each in GROUP})
     director.start()
-    wait(lambda: director.table().count("-A ") == 11, "the table")
+    wait(lambda: director.table().count("-A ") == 23, "the table")
     yield "table", director.table()
 
-    for name, vip in (("NAT", NAT), ("NAT of IPv6", NAT_6), ("DR", DR), ("DR of IPv6", DR_6), ("TUN", TUN)):
+    for name, vip in (("NAT", NAT), ("NAT of IPv6", NAT_6), ("DR", DR), ("DR of IPv6", DR_6), ("TUN", TUN),
+                      ("TUN of IPv6", TUN_6), ("IPv4 in IPv6", FOUR_IN_SIX), ("IPv6 in IPv4", SIX_IN_FOUR),
+                      *((f"GUE {checksum}".strip(), vip) for vip, checksum in GUE.items()),
+                      *((f"GRE {checksum}".strip(), vip) for vip, checksum in GRE.items())):
         yield name, [lan.ask(vip, 80) for _ in range(6)]
+    yield "UDP", [lan.ask_by(socket.SOCK_DGRAM, 0, NAT) for _ in range(6)]
+    yield "SCTP", [lan.ask_by(socket.SOCK_STREAM, socket.IPPROTO_SCTP, NAT) for _ in range(6)]
+    yield "group", [lan.ask(vip, 80) for _ in range(3) for vip in GROUP]
     yield "first of persistence", lan.ask(NAT, 83)
     yield "rr", [lan.ask(NAT, 80) for _ in range(30)]
     yield "wrr", [lan.ask(NAT, 81) for _ in range(24)]
@@ -290,17 +384,9 @@ def failover(lan: Lan) -> Iterator[tuple[str, Any]]:
     yield "daemons after", b.ipvsadm("-L --daemon")
 
 
-#: What is played: the configurations of the directors, how they are started, and what happens.
-SCENES = {
-    "packets": ({"a": packet_config()}, ("-C",), packets),
-    "failover": ({"a": failover_config(150), "b": failover_config(100)}, (), failover),
-}
-
-
-def play(name: str) -> Any:
-    """One scene: what was seen, and what the directors said."""
-    configs, options, steps = SCENES[name]
-    lan = Lan(name, configs, (*HAKEEPD, *options))
+def play(scene: str, configs: dict[str, str], words: Sequence[str], steps: Callable[[Lan], Iterator[Any]]) -> Any:
+    """What was seen in a scene's steps, and what the directors said, that have these configurations and options."""
+    lan = Lan(scene, configs, (*HAKEEPD, *words))
     record: dict[str, Any] = {"seen": {}}
     try:
         record["seen"].update(steps(lan))

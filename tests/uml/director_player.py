@@ -14,13 +14,15 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import director_cases as cases
 import director_hands
 import director_lan
+import director_spread
+import director_web
 import inside
 from director_host import HAKEEPD, KEEPALIVED, Director
 
@@ -96,10 +98,19 @@ def differential() -> Any:
     return record
 
 
+#: Scenes with clients and real servers: the configurations of the directors, their options, and what happens.
+ON_A_LAN: dict[str, tuple[dict[str, str], tuple[str, ...], Callable[[director_lan.Lan], Iterator[Any]]]] = {
+    "packets": ({"a": director_lan.packet_config()}, ("-C",), director_lan.packets),
+    "spread": ({"a": director_spread.CONFIG}, ("-C",), director_spread.spread),
+    "web": ({"a": director_web.CONFIG}, ("-C",), director_web.web),
+    "failover": ({"a": director_lan.failover_config(150), "b": director_lan.failover_config(100)}, (),
+                 director_lan.failover),
+}
+
 SCENES: dict[str, Callable[[], Any]] = {
     "differential": differential,
     "hands": director_hands.hands,
-    **{name: functools.partial(director_lan.play, name) for name in director_lan.SCENES},
+    **{name: functools.partial(director_lan.play, name, *scene) for name, scene in ON_A_LAN.items()},
 }
 
 
