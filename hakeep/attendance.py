@@ -2,7 +2,7 @@
 
 No address hangs on it. When it dies the kernel's table stays as it was, and so does what clients get: only a server
 that fails meanwhile is not taken out. So it is started again, at once and then with growing pauses, for as long as
-there are virtual servers; and it takes nobody with it.
+there are virtual servers; and it takes nobody with it. Only where nobody is to be started again (-R) the daemon ends.
 
 What is known of each check is kept here while there is nobody to know it, and given to the next one, which so does not
 begin with all servers up.
@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 from hakeep.offspring import fork_worker, note_pid
 from hakeep.options import Options
 from hakeep.pidfile import PidFile
-from hakeep.worker import ERROR, INFO, WARNING, Line, Log
+from hakeep.worker import ERROR, INFO, WARNING, Line, Log, no_collection
 
 if TYPE_CHECKING:
     from hakeep.config.settled_lvs import Director
+    from hakeep.in_force import InForce
     from hakeep.lvs.messages import Ordered
 
 NEVER = float("inf")
@@ -61,7 +62,10 @@ class Worker:
 
 class Attendance:
     """`hear(body)` is called with what a worker says that is not for us, `watch` and `unwatch` belong to the loop,
-    `leave()` lets a child go of what is the parent's. `orders()` has what operators want."""
+    `leave()` lets a child go of what is the parent's. `orders()` has what operators want. `in_force`, where it is set,
+    is told what became of a configuration."""
+
+    in_force: InForce | None = None
 
     def __init__(
         self, options: Options, log: Log, *, watch: Callable[[int, Callable[[], None]], None],
@@ -78,9 +82,12 @@ class Attendance:
         self._pid_file: PidFile | None = None
         self._had_one = False
         self._held = b""  # what a worker took up last: the table may still be as that wants it
+        self._half = b""  # what one that died was about to take up: the table may have some of it
         self._memory: dict[str, str] = {}
         self._routers: dict[str, str] = {}
+        self._sessions: dict[str, bool] = {}
         self._backoff = 0.0
+        self._deaths, self._reloaded = 0, ""  # since the time of day when something else was delivered
         self._respawn_at = NEVER
         self._stopping = False
         self.worker: Worker | None = None
@@ -90,6 +97,11 @@ class Attendance:
     def wanted(self) -> bool:
         """True while the configuration has virtual servers, and we are not stopping."""
         return bool(self._blob) and not self._stopping
+
+    @property
+    def before(self) -> bytes | None:
+        """What the next worker has to clear away, because nobody wants it any more."""
+        return next((blob for blob in (self._half, self._held) if blob not in (b"", self._blob)), None)
 
     @property
     def wake_at(self) -> float:
@@ -113,20 +125,33 @@ class Attendance:
             self._routers[name] = state
             self.order({"do": "router", "name": name, "state": state})
 
+    def session_is(self, name: str, up: bool) -> None:
+        """A BFD session came up or went down; a worker that is started later is told as well."""
+        if self._sessions.get(name) is not up:
+            self._sessions[name] = up
+            self.order({"do": "session", "name": name, "up": up})
+
     def deliver(self, blob: bytes) -> None:
         """A pickled Director is in force; empty = there is nothing to direct any more."""
         if blob == self._blob:
             return
         if not blob:
             self._dismiss()  # who is to empty the table needs the old one
+        self._deaths, self._reloaded = 0, time.strftime("%H:%M:%S") if self._had_one else ""
         self._blob = blob
         if not blob:
-            return
-        if self.worker is None:
+            if self.worker is None:
+                self._taken_over()
+        elif self.worker is None:
             self._spawn()
         elif self.worker.stopped_at == NEVER:
             self.worker.line.send_blob(blob)
             self.worker.given.append(blob)
+
+    def _taken_over(self) -> None:
+        """What was delivered last is done."""
+        if self.in_force is not None:
+            self.in_force.taken_over(time.monotonic(), "lvs")
 
     # ------------------------------------------------------------------------------------------------- birth
 
@@ -162,11 +187,13 @@ class Attendance:
 
         start = process.Start(
             parent=parent, memory=self._memory, orders=tuple(self._orders()), routers=self._routers,
-            keep=self._options.keep_ipvs, backend=self._options.lvs_backend, flush=not self._had_one,
+            sessions=self._sessions, keep=self._options.keep_ipvs, flush=not self._had_one,
+            alone=not self._options.vrrp,
         )
-        director: Director = pickle.loads(self._blob)
-        if self._held and self._held != self._blob:
-            start = replace(start, before=pickle.loads(self._held))
+        with no_collection():
+            director: Director = pickle.loads(self._blob)
+            if self.before is not None:
+                start = replace(start, before=pickle.loads(self.before))
         return process.main(director, line, self._log.child("hakeepd_lvs"), start)
 
     # ------------------------------------------------------------------------------------------------- life
@@ -193,12 +220,13 @@ class Attendance:
                         self._memory[str(check)] = str(memory)
                     else:
                         self._memory.pop(str(check), None)
-            case "reloaded":
-                self._held = worker.given.popleft()
             case "started":
                 worker.started = True
-                self._held = worker.given.popleft()
                 self._log(INFO, "LVS start-up complete")
+            case "taken":
+                self._held, self._half = worker.given.popleft(), b""
+                if not worker.given and worker.stopped_at == NEVER:
+                    self._taken_over()
             case "alive":
                 pass
             case _:
@@ -247,17 +275,32 @@ class Attendance:
             self._unwatch(worker.line.fileno())
             worker.line.close()
         self.worker = None
+        if not self._blob and not self._stopping:
+            self._taken_over()
         if not self.wanted:
             return
         if worker.stopped_at < NEVER:  # it was to go, and is wanted again
             self._respawn_at = now
             return
         how = f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
+        if self._options.respawn:
+            self._replace(worker, how, now)
+        else:
+            self._log(ERROR, f"the lvs worker {how}: it is not to be respawned; the kernel's table stays as it is")
+            signal.raise_signal(signal.SIGTERM)  # to us, as an operator would, and keepalived does
+
+    def _replace(self, worker: Worker, how: str, now: float) -> None:
+        """Have another one soon, with the configuration before if this one's is to blame."""
+        self._deaths += 1
         pause = 0.0 if now - worker.born > STEADY else self._backoff
         self._backoff = min(BACKOFF_MAX, max(1.0, 2 * pause))
         again = f"another one starts in {pause:g} s" if pause else "starting another one"
-        self._log(ERROR, f"the lvs worker {how}: {again}; the kernel's table stays as it is meanwhile")
+        since = f" (death {self._deaths} since the reload at {self._reloaded})" if self._reloaded else ""
+        self._log(ERROR, f"the lvs worker {how}{since}: {again}; the kernel's table stays as it is meanwhile")
+        self._half = worker.given[-1] if worker.given and worker.started else b""
         self._respawn_at = now + pause
+        if self.in_force is not None:
+            self.in_force.crashed(how, now, "lvs")
 
     # ------------------------------------------------------------------------------------------------- the end
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,8 @@ class Connection:
         sock.setblocking(False)
         self.sock = sock
         self.inbox = Inbox()
-        self.out = bytearray()
+        self.out: deque[memoryview] = deque()  # in pieces as they came: moving twenty megabytes takes time
+        self._unread = 0
         self.watching = False
         self.closing = False
         self.dead = False
@@ -38,21 +40,26 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Queue an answer and give the socket what it takes."""
-        self.out += data
-        if len(self.out) > _UNREAD_MAX:
+        self.out.append(memoryview(data))
+        self._unread += len(data)
+        if self._unread > _UNREAD_MAX:
             self.dead = True
         self.flush()
 
     def flush(self) -> None:
         while self.out and not self.dead:
             try:
-                sent = self.sock.send(self.out)
+                sent = self.sock.send(self.out[0])
             except BlockingIOError:
                 return
             except OSError:
                 self.dead = True
                 return
-            del self.out[:sent]
+            self._unread -= sent
+            if sent == len(self.out[0]):
+                self.out.popleft()
+            else:
+                self.out[0] = self.out[0][sent:]
         if self.closing:
             self.dead = True
 

@@ -2,13 +2,16 @@
 
 A new configuration is read by a child, and the parent never unpickles what a child made of somebody's text. So the
 child adds, as JSON, the little that the supervisor itself acts on: the plain values of global_defs, its scripts, and
-what the guard watches. The rest goes on to the worker unopened.
+what the guard watches. The rest goes on to the workers unopened.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from dataclasses import asdict, dataclass, fields
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from hakeep.config.settled import Global, Script, Settings
@@ -17,10 +20,25 @@ from hakeep.guard import Charge, charges, describe
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`globals` holds what is plain or a script; what only the worker uses (FIFOs, limits, scheduling) is left out."""
+    """`globals` holds what is plain or a script; what only the worker uses (FIFOs, limits, scheduling) is left out.
+    `groups` are the sync groups with their members; `tracking` tells whether there is something for that worker, `bfd`
+    is what the bfd worker gets, pickled (empty = nothing): to read all settings it would miss packets that are due.
+    `virtual_servers` are those that an instance goes by."""
 
     globals: Global
     charges: tuple[Charge, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tracking: bool = False
+    bfd: bytes = b""
+    virtual_servers: frozenset[str] = frozenset()
+
+    def together(self, names: Iterable[str]) -> list[str]:
+        """The instances that an order is for which names these instances or groups: a group stays together."""
+        found: dict[str, None] = {}
+        for name in names:
+            whole = [members for group, members in self.groups.items() if name == group or name in members]
+            found |= dict.fromkeys(member for members in whole for member in members) if whole else {name: None}
+        return list(found)
 
     @property
     def names(self) -> list[str]:
@@ -31,23 +49,38 @@ class Facts:
 def encode(settings: Settings) -> bytes:
     """The facts of a configuration, on one line."""
     plain: dict[str, Any] = {}
-    for field in fields(Global):
-        value = getattr(settings.globals, field.name)
+    for each in fields(Global):
+        value = getattr(settings.globals, each.name)
         if isinstance(value, Script):
-            plain[field.name] = {"script": asdict(value)}
-        elif value is None or isinstance(value, str | int | float):
-            plain[field.name] = value
-    return json.dumps({"globals": plain, "charges": describe(settings)}).encode()
+            plain[each.name] = {"script": asdict(value)}
+        elif value is None or isinstance(value, str | int | float) or _are_words(value):
+            plain[each.name] = value
+    return json.dumps({
+        "globals": plain, "charges": describe(settings),
+        "groups": {group.name: group.members for group in settings.groups}, "tracking": settings.tracking is not None,
+        "bfd": base64.b64encode(pickle.dumps(settings.bfd)).decode() if settings.bfd is not None else "",
+        "virtual_servers": sorted({
+            track.name for instance in settings.vrrp for track in instance.tracks if track.kind == "virtual_server"}),
+    }).encode()
 
 
 def decode(line: bytes) -> Facts:
     """The inverse of `encode`."""
     document = json.loads(line)
     known = {name: _value(value) for name, value in document["globals"].items()}
-    return Facts(Global(**known), charges(document["charges"]))
+    groups = {name: tuple(members) for name, members in document["groups"].items()}
+    return Facts(
+        Global(**known), charges(document["charges"]), groups, document["tracking"],
+        base64.b64decode(document["bfd"]), frozenset(document["virtual_servers"]))
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
 
 
 def _value(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(str, value))
     if not isinstance(value, dict):
         return value
     script = value["script"]

@@ -8,13 +8,17 @@ MASTER, deletes their addresses. It touches only addresses that carry our mark.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from hakeep.config.settled import Settings
 from hakeep.kernel.netlink import Netlink, NetlinkError
+from hakeep.kernel.policy_rules import encode_remove_rule
+from hakeep.kernel.routes import encode_remove, read_routes
 from hakeep.kernel.rtnl import Encoder, read_addresses, read_links
+from hakeep.objects.routes import Slot
 from hakeep.objects.rtnl import PROTO_KEEPALIVED, AddressKey
 from hakeep.vrrp import wanted
 from hakeep.vrrp.messages import State
@@ -32,6 +36,8 @@ class Charge:
     interval: float
     lease: float
     addresses: tuple[AddressKey, ...]
+    routes: tuple[Slot, ...] = ()
+    rules: tuple[bytes, ...] = ()  # the requests that remove them
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -47,6 +53,11 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
                 [v.address.interface, str(v.address.ip), v.address.prefix]
                 for v in wanted.addresses(instance, devices[instance.name], None)
             ],
+            "routes": [
+                [one.family, one.table, str(one.to), str(one.source or ""), one.tos, one.metric]
+                for one in (entry.route for entry in instance.routes)
+            ],
+            "rules": [encode_remove_rule(entry.rule).hex() for entry in instance.rules],
         }
         for instance in settings.vrrp
     ]
@@ -58,6 +69,9 @@ def charges(described: Iterable[dict[str, Any]]) -> tuple[Charge, ...]:
         Charge(
             one["name"], one["interval"], one["lease"],
             tuple((interface, ip_address(ip), prefix) for interface, ip, prefix in one["addresses"]),
+            tuple((family, table, ip_network(to), ip_network(source) if source else None, tos, metric)
+                  for family, table, to, source, tos, metric in one["routes"]),
+            tuple(bytes.fromhex(message) for message in one["rules"]),
         )
         for one in described
     )
@@ -109,4 +123,25 @@ def release(keys: Iterable[AddressKey]) -> int:
                     deleted += 1
                 except NetlinkError:
                     continue
+    return deleted
+
+
+def release_routing(released: Iterable[Charge]) -> int:
+    """Delete the rules and routes of these routers, where they exist and are marked as ours: before `release`, so that
+    no packet meets a rule without its routes. Returns how many were deleted."""
+    charges = [charge for charge in released if charge.routes or charge.rules]
+    if not charges:
+        return 0
+    deleted = 0
+    with Netlink() as netlink:
+        names = {link.index: link.name for link in read_links(netlink)}
+        indexes = {name: index for index, name in names.items()}
+        slots = {slot for charge in charges for slot in charge.routes}
+        found = read_routes(netlink, names, slots, {PROTO_KEEPALIVED}, others=False)
+        messages = [message for charge in charges for message in charge.rules]
+        messages += [encode_remove(route, indexes.get) for route in found]
+        for message in messages:
+            with suppress(NetlinkError):
+                netlink.request(message)
+                deleted += 1
     return deleted

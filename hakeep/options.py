@@ -14,14 +14,17 @@ Reading = tuple[Settings | None, list[tuple[int, str]]]
 
 @dataclass(frozen=True)
 class Options:
-    """`load` reads the configuration. `umask` None leaves it to the configuration. `vrrp` and `lvs` tell which workers
-    may run; `lvs_backend` takes the place of what the configuration says, "" = it does not."""
+    """`load` reads the configuration; `evidence()` is what it went by when this process did so last, and
+    `holds(evidence)` says whether reading it anew would come to the same (see `config.witness`). `umask` None leaves it
+    to the configuration. `vrrp`, `lvs` and `bfd` tell which workers may run."""
 
     config: str
     run_directory: Path
     pid_file: Path
     vrrp_pid_file: Path
     lvs_pid_file: Path
+    bfd_pid_file: Path
+    track_pid_file: Path
     control: Path
     dump_directory: Path
     dump_stem: str
@@ -30,6 +33,8 @@ class Options:
     keep_ipvs: bool = False
     vrrp: bool = True
     lvs: bool = True
-    lvs_backend: str = ""
+    bfd: bool = True
     umask: int | None = None
     load: Callable[[], Reading] = field(default=lambda: (None, []))
+    evidence: Callable[[], bytes] = field(default=lambda: b"")
+    holds: Callable[[bytes], bool] = field(default=lambda _: False)

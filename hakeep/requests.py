@@ -19,13 +19,16 @@ from hakeep import __version__
 from hakeep.attendance import Attendance
 from hakeep.config.settled import Settings
 from hakeep.control import Connection, ControlSocket
+from hakeep.display import Display
 from hakeep.errands import Errands
 from hakeep.in_force import InForce
+from hakeep.lookout import Lookout
 from hakeep.lvs.messages import Ordered
 from hakeep.options import Options
 from hakeep.overrides import Overrides, state_file
+from hakeep.post import Courier
 from hakeep.report import protocol
-from hakeep.report.snapshot import DaemonSnapshot, RouterSnapshot, SnapshotError, from_document
+from hakeep.report.snapshot import DaemonSnapshot, GroupSnapshot, RouterSnapshot, SnapshotError, from_document
 from hakeep.standby import Orders
 from hakeep.succession import Succession
 from hakeep.vrrp.messages import Commanded
@@ -34,8 +37,13 @@ from hakeep.worker import WARNING, Log, SharedPage
 #: How long a status request waits for the worker's fresh word, in seconds.
 FRESH = 0.5
 
-#: The same where the lvs worker is asked, who may have ten thousand servers to tell of; the tool waits a little longer.
-LVS_FRESH = 2.5
+#: The same where the lvs worker is asked, who may have ten thousand servers to tell of: until it begins or goes on, and
+#: in all; the tool waits a little longer.
+LVS_FRESH, LVS_LONGEST = 2.5, 7.0
+
+#: Who watches gets news of virtual servers at once, and then not before the worker has rested so many times as long as
+#: its answer took.
+LEISURE = 10.0
 
 #: How long a record request waits for the worker, which encodes ten thousand events; the tool waits a little longer.
 RECORDING = 2.5
@@ -45,10 +53,13 @@ STALE = 2.0
 
 
 class Requests:
-    """Serves the control socket. `succession` and `attendance` are set by the supervisor once they are there."""
+    """Serves the control socket. `succession`, `attendance` and `lookout` are set by the supervisor once they are
+    there."""
 
     succession: Succession
     attendance: Attendance
+    courier: Courier
+    lookout: Lookout
 
     def __init__(
         self, options: Options, in_force: InForce, control: ControlSocket, page: SharedPage, errands: Errands, log: Log,
@@ -64,6 +75,7 @@ class Requests:
         self._signals = signals
         self._instance = in_force.facts.globals.instance
         self._routers: tuple[RouterSnapshot, ...] = ()
+        self._groups: tuple[GroupSnapshot, ...] = ()
         self._packets: dict[str, int] = {}
         self._flooded = False
         self._events_kept = 0
@@ -75,8 +87,9 @@ class Requests:
         self._started = time.time()
         name = f"standby_{self._instance}.json" if self._instance else "standby.json"
         self._orders = Orders(options.run_directory / name)
-        self._virtual: list[Any] = []  # documents of the lvs worker, passed on unread: there may be ten thousands
-        self._backend = ""
+        self._display = Display()
+        self._stirred = False  # the lvs worker has news
+        self._asked_at = self._leisure_until = 0.0
         self._overrides = Overrides(state_file(self._instance))
         if self._overrides.damage:
             log(WARNING, self._overrides.damage)
@@ -89,16 +102,27 @@ class Requests:
     def wake_at(self) -> float:
         """When to turn at the latest."""
         until = min((at for at, _ in (*self._waiting, *self._recording)), default=float("inf"))
+        if self._stirred and self._watched:
+            until = min(until, self._leisure_until)
         if any(connection.out for connection in self._control.connections.values()):
             until = min(until, time.monotonic() + 0.05)
         return until
 
+    @property
+    def _watched(self) -> bool:
+        return any(connection.watching for connection in self._control.connections.values())
+
     def turn(self, now: float) -> None:
-        """Answer those who have waited long enough, send on what was not taken yet, forget who has gone."""
+        """Answer those who have waited long enough, send on what was not taken yet, forget who has gone. Ask for news
+        of virtual servers that somebody watches."""
+        if self._stirred and self._watched and now >= self._leisure_until:
+            self._stirred = False
+            self._asked_at, self._leisure_until = now, now + LVS_FRESH
+            self.attendance.order({"do": "snapshot"})
         for at, connection in [pair for pair in self._waiting if pair[0] <= now]:
             self._waiting.remove((at, connection))
             self._lvs_is_late = "lvs" in self._owed
-            connection.send(self._status())
+            self._send_status(connection)
         for at, connection in [pair for pair in self._recording if pair[0] <= now]:
             self._recording.remove((at, connection))
             connection.send(protocol.encode_error("the vrrp worker is still writing its recording; see the log"))
@@ -114,27 +138,48 @@ class Requests:
             case "snapshot":
                 self._events_kept = int(body.get("recorder", 0))
                 self._packets, self._flooded = dict(body.get("packets", {})), bool(body.get("flooded"))
-                self._take_snapshot(body.get("routers", []))
+                self._take_snapshot(body.get("routers", []), body.get("groups", []))
             case "recorded":
                 self._recorded(str(body.get("path", "")))
+            case "news":
+                self.courier.tell(body)
             case "router":
                 self.attendance.router_is(str(body["name"]), str(body["state"]))
             case "lvs_snapshot":
-                self._backend = str(body.get("backend", ""))
-                self._virtual = list(body.get("virtual_servers", ()))
-                self._lvs_is_late = False
-                self._heard_from("lvs")
+                self._take_piece(body)
+            case "lvs_changed":
+                self._stirred = True
+            case "quorums":
+                self.lookout.hear(body)
+            case "sessions":
+                self._heard_from("bfd")
 
-    def _take_snapshot(self, documents: list[Any]) -> None:
+    def _take_piece(self, body: dict[str, Any]) -> None:
+        """The lvs worker answers. As long as it does, who asked waits."""
+        now = time.monotonic()
+        if not self._display.take(body):
+            until = min(now + LVS_FRESH, self._asked_at + LVS_LONGEST)
+            self._waiting = [(max(at, until), connection) for at, connection in self._waiting]
+            return
+        self._leisure_until = now + LEISURE * (now - self._asked_at)
+        self._lvs_is_late = False
+        self._heard_from("lvs")
+        self._show_watchers()
+
+    def _take_snapshot(self, routers: list[Any], groups: list[Any]) -> None:
         with suppress(SnapshotError):
-            self._routers = tuple(from_document(document, RouterSnapshot) for document in documents)
+            self._routers = tuple(from_document(document, RouterSnapshot) for document in routers)
+            self._groups = tuple(from_document(document, GroupSnapshot) for document in groups)
         self._heard_from("vrrp")
-        for connection in self._control.connections.values():
-            if connection.watching:
-                connection.send(self._status())
+        self._show_watchers()
         for kind in self._dumps:
             self._dump(kind)
         self._dumps.clear()
+
+    def _show_watchers(self) -> None:
+        for connection in self._control.connections.values():
+            if connection.watching:
+                self._send_status(connection)
 
     def _heard_from(self, worker: str) -> None:
         """Answer those who wait for what the workers say, once all that were asked have said it."""
@@ -142,13 +187,12 @@ class Requests:
         if not self._owed:
             asked, self._waiting = self._waiting, []
             for _, connection in asked:
-                connection.send(self._status())
+                self._send_status(connection)
 
-    def _status(self) -> bytes:
-        try:
-            return protocol.encode_status(self.snapshot(), self._virtual if self.attendance.wanted else ())
-        except ValueError as error:
-            return protocol.encode_error(f"the lvs worker says what makes no sense: {error}")
+    def _send_status(self, connection: Connection) -> None:
+        for piece in protocol.encode_status_around(
+                self.snapshot(), self._display.pieces if self.attendance.wanted else ()):
+            connection.send(piece)
 
     def snapshot(self) -> DaemonSnapshot:
         """The daemon as it was last heard of."""
@@ -165,11 +209,14 @@ class Requests:
         elif self._lvs_is_late and not stale:
             stale = "the lvs worker does not answer: virtual servers are shown as they were"
         workers = {name: each.pid for name, each in (("vrrp", worker), ("lvs", director)) if each is not None}
+        workers |= {aide.name: aide.pid for aide in self.lookout.aides if aide.working}
         return DaemonSnapshot(
             version=__version__, pid=os.getpid(), workers=workers,
             started=self._started, config=self._options.config, instance=self._instance, routers=self._routers,
+            groups=self._groups,
             recorder=self._events_kept, restarts=self.succession.restarts, stale=stale,
-            packets=self._packets, flooded=self._flooded, backend=self._backend)
+            packets=self._packets, flooded=self._flooded, backend=self._display.backend,
+            things=self.lookout.things, sessions=self.lookout.sessions)
 
     def _recorded(self, path: str) -> None:
         answer = protocol.encode_ok(paths=[path]) if path else protocol.encode_error("the recording cannot be written")
@@ -198,8 +245,7 @@ class Requests:
         what = "stats" if kind == "stats_clear" else kind
         folder, stem = str(self._options.dump_directory), self._options.dump_stem
         path = Path(dumps.dump_path(what, settings.globals, folder, stem))
-        render = {"data": dumps.render_data, "stats": dumps.render_stats, "json": dumps.render_json}[what]
-        text = render(settings, self._routers)
+        text = dumps.render(what, settings, self._routers, self.lookout.things)
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -223,13 +269,14 @@ class Requests:
     def _obey(self, connection: Connection, request: protocol.Request) -> None:
         if isinstance(request, protocol.Status | protocol.Watch):
             connection.watching = isinstance(request, protocol.Watch)
-            workers = (("vrrp", self.succession), ("lvs", self.attendance))
+            workers = (("vrrp", self.succession), ("lvs", self.attendance), ("bfd", self.lookout.bfd))
             self._owed = {name for name, room in workers if room.order({"do": "snapshot"})}
+            self._asked_at, self._stirred = time.monotonic(), False
             if self._owed:
                 patience = LVS_FRESH if "lvs" in self._owed else FRESH
                 self._waiting.append((time.monotonic() + patience, connection))
             else:
-                connection.send(self._status())
+                self._send_status(connection)
         elif isinstance(request, protocol.Override):
             connection.send(self._override(request))
         elif isinstance(request, protocol.Standby | protocol.Resume):
@@ -250,13 +297,14 @@ class Requests:
     # ------------------------------------------------------------------------------------------------- standby
 
     def _standby(self, request: protocol.Standby | protocol.Resume) -> bytes:
-        known = self._in_force.facts.names
-        unknown = [name for name in request.routers if name not in known]
+        facts = self._in_force.facts
+        known = facts.names
+        unknown = [name for name in request.routers if name not in known and name not in facts.groups]
         if unknown:
-            return protocol.encode_error(f"there is no vrrp_instance {unknown[0]}")
+            return protocol.encode_error(f"there is no vrrp_instance and no vrrp_sync_group {unknown[0]}")
         if self.succession.worker is None:
             return protocol.encode_error("the vrrp worker is dead")
-        names = list(request.routers) or known
+        names = facts.together(request.routers) or known
         if isinstance(request, protocol.Resume):
             self._orders.drop(names)
             self.succession.order({"do": "resume", "routers": names})
@@ -286,12 +334,9 @@ class Requests:
         return list(self._overrides)
 
     def _override(self, request: protocol.Override) -> bytes:
-        known = {(real.get("ip"), real.get("port")) for each in self._virtual for real in each.get("reals", ())
-                 if request.virtual in ("", each.get("name"))}
-        names = {each.get("name") for each in self._virtual}
-        if request.virtual and request.virtual not in names:
+        if request.virtual and request.virtual not in self._display.reals:
             return protocol.encode_error(f"there is no virtual_server {request.virtual}")
-        if (request.ip, request.port) not in known and request.what != "ready":
+        if request.what != "ready" and not self._display.has(request.virtual, request.ip, request.port):
             where = f" in virtual_server {request.virtual}" if request.virtual else ""
             return protocol.encode_error(f"there is no real_server {request.ip} {request.port}{where}")
         order = Ordered(request.what, ip_address(request.ip), request.port, request.virtual, request.weight)

@@ -37,6 +37,10 @@ class ServiceManager:
             self._last = now
             self._say("WATCHDOG=1")
 
+    def leave(self) -> None:
+        """In a child: only the parent speaks."""
+        self._sock.close()
+
     def _say(self, state: str) -> None:
         if self._address:
             with suppress(OSError):

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hakeep.guard import Guard, release
+from hakeep.guard import Guard, release, release_routing
 from hakeep.in_force import InForce
 from hakeep.kernel.nft import Support
 from hakeep.offspring import fork_worker, note_pid
@@ -27,7 +27,7 @@ from hakeep.options import Options
 from hakeep.pidfile import PidFile
 from hakeep.sdnotify import ServiceManager
 from hakeep.vrrp import process
-from hakeep.vrrp.messages import Commanded
+from hakeep.vrrp.messages import Commanded, Tracked
 from hakeep.worker import ERROR, INFO, WARNING, Line, Log, SharedPage
 
 NEVER = float("inf")
@@ -96,13 +96,15 @@ def _close(fds: Iterable[int]) -> None:
 
 class Succession:
     """`hear(body)` is called with what a worker says, `watch` and `unwatch` belong to the loop, `leave()` lets a child
-    go of what is the parent's. `standby()` has the orders for a new worker. `give_up(status)` ends the daemon."""
+    go of what is the parent's. `standby()` has the orders for a new worker, `tracked()` what is known of tracked
+    things. `give_up(status)` ends the daemon."""
 
     def __init__(
         self, options: Options, in_force: InForce, guard: Guard, log: Log, manager: ServiceManager, *,
         watch: Callable[[int, Callable[[], None]], None], unwatch: Callable[[int], None],
         hear: Callable[[dict[str, Any]], None], leave: Callable[[], None],
-        standby: Callable[[], Mapping[str, Commanded]], give_up: Callable[[int], None],
+        standby: Callable[[], Mapping[str, Commanded]], tracked: Callable[[], tuple[Tracked, ...]],
+        give_up: Callable[[int], None],
     ) -> None:
         self._options = options
         self._in_force = in_force
@@ -114,6 +116,7 @@ class Succession:
         self._hear = hear
         self._leave = leave
         self._standby = standby
+        self._tracked = tracked
         self._give_up = give_up
         self._pid_file: PidFile | None = None
         self._sockets = Sockets()
@@ -186,6 +189,7 @@ class Succession:
         start = process.Start(
             parent=parent, run_directory=self._options.run_directory, inherited=self._sockets.held, respawned=respawned,
             fence=self.support, keep=self._options.keep_addresses, standby=self._standby(),
+            tracked=self._tracked(),
         )
         log = self._log.child("hakeepd_vrrp")
         return process.main(pickle.loads(self._in_force.blob), line, self._page, log, start)
@@ -209,16 +213,12 @@ class Succession:
                 worker.started = True
                 self._release_at = NEVER
                 self._log(INFO, "Startup complete")
-                self._taken_over()
+                self._in_force.taken_over(time.monotonic())
+                self._manager.ready()
             case "reloaded":
-                self._log(INFO, "Reload complete")
-                self._taken_over()
+                self._in_force.taken_over(time.monotonic())
             case _:
                 self._hear(body)
-
-    def _taken_over(self) -> None:
-        self._in_force.taken_over(time.monotonic())
-        self._manager.ready()
 
     def turn(self, now: float, late: bool) -> None:
         """Look after everything once. `late`: we have not turned for longer than we wanted to."""
@@ -327,6 +327,7 @@ class Succession:
         if self._options.keep_addresses:
             return True
         try:
+            release_routing(self._guard.masters())
             count = release(key for charge in self._guard.masters() for key in charge.addresses)
         except OSError as error:
             self._log(ERROR, f"cannot release addresses: {error}")

@@ -1,9 +1,9 @@
 """The parent: starts the workers, watches over them, and is who the user and the service manager talk to.
 
 A poll loop: no trio, no threads, and nothing that waits. What could take long (parsing a new configuration, writing a
-dump) is done by a short-lived child. What there is to do stands in four rooms: `succession` (the vrrp worker and those
-that follow it), `attendance` (the same for the lvs worker), `in_force` (the configuration, and reloads) and `requests`
-(what users ask).
+dump) is done by a short-lived child. What there is to do stands in five rooms: `succession` (the vrrp worker and those
+that follow it), `attendance` (the same for the lvs worker), `lookout` (for the track and bfd workers), `in_force` (the
+configuration, and reloads) and `requests` (what users ask).
 
 If the supervisor itself is killed, the kernel tells the workers (PR_SET_PDEATHSIG) and they stop as they would on TERM.
 """
@@ -26,12 +26,14 @@ from hakeep.config.settled import Settings
 from hakeep.control import ControlSocket
 from hakeep.errands import Errands
 from hakeep.facts import Facts
-from hakeep.guard import Guard, release
+from hakeep.guard import Guard, release, release_routing
 from hakeep.in_force import InForce
 from hakeep.kernel.nft import Nft, Support, probe
 from hakeep.kernel.sched import set_process_name
+from hakeep.lookout import Lookout
 from hakeep.options import Options
 from hakeep.pidfile import PidFile
+from hakeep.post import Courier
 from hakeep.requests import Requests
 from hakeep.sdnotify import ServiceManager
 from hakeep.succession import Succession
@@ -69,13 +71,20 @@ class Supervisor:
         self.succession = self.requests.succession = Succession(
             options, self.in_force, self.guard, log, self.manager,
             watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear, leave=self._leave_as_vrrp,
-            standby=self.requests.standby_orders, give_up=self._give_up,
+            standby=self.requests.standby_orders, tracked=lambda: self.lookout.tracked(), give_up=self._give_up,
         )
         self.attendance = self.requests.attendance = Attendance(
             options, log, watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear,
             leave=self._leave_as_lvs,
             orders=self.requests.lvs_orders,
         )
+        self.attendance.in_force = self.in_force
+        self.lookout = self.requests.lookout = Lookout(
+            options, self.in_force, log, watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear,
+            leave=self._leave_as_lookout, tell_vrrp=self.succession.order, tell_session=self.attendance.session_is,
+        )
+        self.courier = self.requests.courier = Courier(log, self._watch, self._unwatch)
+        self.courier.configure(self.in_force.facts.globals)
         self.stopping = False
         self.status = 0
         self.wake_in, self.wake_out = socket.socketpair()
@@ -118,13 +127,15 @@ class Supervisor:
     def _busy(self) -> bool:
         """While there is a worker, or, unless we are stopping, will be one."""
         if self.stopping:
-            return self.succession.worker is not None or self.attendance.worker is not None
+            working = any((self.succession.worker, self.attendance.worker, self.lookout.working))
+            return working or self.courier.farewell(time.monotonic())
         return bool(self.succession.expected or not self.options.vrrp or self.errands)
 
     def _direct(self) -> None:
         """Have the lvs worker that the configuration asks for, or none."""
         if self.options.lvs:
             self.attendance.deliver(self.in_force.director)
+        self.lookout.direct()
 
     def _reap(self) -> None:
         """Take note of children that have ended: workers and others."""
@@ -138,6 +149,8 @@ class Supervisor:
             code, now = os.waitstatus_to_exitcode(status), time.monotonic()
             self.succession.ended(pid, code, now)
             self.attendance.ended(pid, code, now)
+            self.lookout.ended(pid, code, now)
+            self.courier.ended(pid, code, now)
 
     def _catch_signals(self) -> None:
         signal.set_wakeup_fd(self.wake_out.fileno(), warn_on_full_buffer=False)
@@ -148,12 +161,15 @@ class Supervisor:
 
     def _pause(self) -> float:
         now = time.monotonic()
-        return max(0.0, min(now + TURN, self.succession.wake_at, self.attendance.wake_at, self.requests.wake_at) - now)
+        return max(0.0, min(now + TURN, self.succession.wake_at, self.attendance.wake_at, self.lookout.wake_at,
+                            self.courier.wake_at, self.requests.wake_at) - now)
 
     def _turn(self, now: float, late: bool) -> None:
         self._reap()
         self.succession.turn(now, late)
         self.attendance.turn(now)
+        self.lookout.turn(now)
+        self.courier.turn(now)
         if not self.options.vrrp:  # with it, its heartbeat must be fresh as well
             self.manager.alive(now)
         self.errands.end_overdue(now)
@@ -164,13 +180,17 @@ class Supervisor:
     def _clean_up(self) -> None:
         if not self.options.keep_addresses:
             with suppress(OSError):
+                release_routing(self.guard.watched)
+            with suppress(OSError):
                 release(key for charge in self.guard.watched for key in charge.addresses)
         self._release_filter()
         last = self.in_force.facts.globals
         hooks.run("shutdown_script", last.shutdown_script, last.shutdown_script_timeout, last, self.log)
+        self.courier.close()
         self.control.close()
         self.succession.remove_files()
         self.attendance.remove_files()
+        self.lookout.remove_files()
         self.pid_file.remove()
         self.log(NOTICE, f"Stopped hakeep v{__version__}")
 
@@ -223,11 +243,14 @@ class Supervisor:
         self.stopping = True
         self.succession.stop()
         self.attendance.stop()
+        self.lookout.stop()
+        self.courier.stop()
 
     def _give_up(self, status: int) -> None:
         self.status = status
         self.stopping = True
         self.attendance.stop()
+        self.lookout.stop()
 
     # ------------------------------------------------------------------------------------------------- configuration
 
@@ -238,6 +261,7 @@ class Supervisor:
         """Another configuration is in force. The page is the worker's, and ours to put in order while there is none."""
         facts = self.in_force.facts
         self.guard.watched = facts.charges
+        self.courier.configure(facts.globals)
         if self.succession.worker is None:
             self.page.rearrange(facts.names, old.names)
         os.umask(facts.globals.umask if self.options.umask is None else self.options.umask)
@@ -252,14 +276,23 @@ class Supervisor:
         self.wake_out.close()
         self.control.leave()
         self.pid_file.leave()
+        self.manager.leave()
+        self.courier.leave()
 
     def _leave_as_vrrp(self) -> None:
         self._leave()
         self.attendance.leave()
+        self.lookout.leave()
 
     def _leave_as_lvs(self) -> None:
         self._leave()
         self.succession.leave()
+        self.lookout.leave()
+
+    def _leave_as_lookout(self) -> None:
+        self._leave()
+        self.succession.leave()
+        self.attendance.leave()
 
     # ------------------------------------------------------------------------------------------------- plumbing
 

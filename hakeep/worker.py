@@ -8,6 +8,7 @@ blocking, which leaves the flags of the descriptor that others share alone.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import mmap
 import os
@@ -18,7 +19,8 @@ import struct
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from hakeep.vrrp.messages import State
@@ -27,6 +29,18 @@ from hakeep.vrrp.messages import State
 
 FACILITIES = {"user": 1, "daemon": 3, **{f"local{n}": 16 + n for n in range(8)}}
 ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Where very much is made that is kept: to look for garbage in it again and again takes longer than to make it."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Log:
@@ -270,7 +284,8 @@ class Line:
             data = bytes(self._in[_FRAME.size:end])
             del self._in[:end]
             if kind == b"P" and self._trusting:
-                found.append(Message(pickle.loads(data), []))
+                with no_collection():
+                    found.append(Message(pickle.loads(data), []))
             elif kind == b"J":
                 body = json.loads(data)
                 found.append(Message(body, self._take_fds(len(body.get("fds", ())))))

@@ -21,6 +21,7 @@ FLOORS: dict[str, int] = {
     "hakeep.config": 2,
     "hakeep.vrrp": 3,
     "hakeep.lvs": 3,
+    "hakeep.bfd": 3,
     "hakeep.report": 4,
     "hakeep.kernel": 5,
     "hakeep.notify": 5,
@@ -44,16 +45,25 @@ FLOORS: dict[str, int] = {
     "hakeep.lvs.checkers": 6,
     "hakeep.lvs.backends": 6,
     "hakeep.lvs.process": 7,
+    "hakeep.track": 7,
+    "hakeep.bfd.process": 7,
+    "hakeep.aides": 8,
+    "hakeep.lookout": 8,
     "hakeep.succession": 8,
     "hakeep.attendance": 8,
     "hakeep.requests": 8,
+    "hakeep.post": 8,
     "hakeep.supervisor": 8,
     "hakeep.cli": 9,
 }
 
-PURE = ("hakeep.wire", "hakeep.objects", "hakeep.config", "hakeep.vrrp", "hakeep.lvs", "hakeep.report")
+PURE = ("hakeep.wire", "hakeep.objects", "hakeep.config", "hakeep.vrrp", "hakeep.lvs", "hakeep.bfd", "hakeep.report",
+        "hakeep.track.census", "hakeep.track.echoes", "hakeep.track.number", "hakeep.track.rota",
+        "hakeep.track.standing",
+        "hakeep.track.streak")
 NOT_PURE = (
-    "hakeep.config.files", "hakeep.vrrp.process", "hakeep.lvs.checkers", "hakeep.lvs.backends", "hakeep.lvs.process")
+    "hakeep.config.files", "hakeep.vrrp.process", "hakeep.lvs.checkers", "hakeep.lvs.backends", "hakeep.lvs.process",
+    "hakeep.bfd.process")
 WORLD = {"trio", "socket", "os", "time", "random", "subprocess", "pyroute2", "select", "signal", "ctypes", "threading"}
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,31 @@ from hakeep import attendance as module
 from hakeep.attendance import Attendance
 from hakeep.lvs import process
 from hakeep.options import Options
-from hakeep.worker import Line, Log
+from hakeep.worker import Line
 
-DIRECTOR, OTHER = b"a director", b"another one"
+DIRECTOR, OTHER, THIRD = b"a director", b"another one", b"a third one"
+
+
+class Ledger:
+    """What is told to whom knows the configuration; after `forgiven` deaths it goes `back` to another one."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.deaths: list[str] = []
+        self.forgiven = 100
+        self.back: Callable[[], None] = lambda: None
+
+    def taken_over(self, now: float, worker: str) -> None:
+        assert worker == "lvs"
+        self.taken += 1
+
+    def crashed(self, how: str, now: float, worker: str) -> bool:
+        assert worker == "lvs"
+        self.deaths.append(how)
+        if len(self.deaths) > self.forgiven:
+            self.back()
+            return True
+        return False
 
 
 class Desk:
@@ -30,15 +54,28 @@ class Desk:
         self.workers: list[Line] = []
         self.heard: list[dict[str, Any]] = []
         self.readers: dict[int, Callable[[], None]] = {}
+        self.logged: list[str] = []
+        self.befores: list[bytes | None] = []
         monkeypatch.setattr(module, "fork_worker", self.fork)
-        options = Options("", folder, folder / "a", folder / "b", folder / "lvs.pid", folder, folder, "")
+        paths = {each.name: folder / each.name for each in fields(Options) if each.type == "Path"}
+        options = Options(config="", dump_stem="", **paths)
         self.it = Attendance(
-            options, Log("test", console=False, facility=None, detail=False), watch=self.readers.__setitem__,
+            options, self, watch=self.readers.__setitem__,  # type: ignore[arg-type]
             unwatch=self.readers.pop, hear=self.heard.append, leave=lambda: None, orders=tuple)
+        self.ledger = Ledger()
+        self.it.in_force = self.ledger  # type: ignore[assignment]
+
+    def __call__(self, level: int, text: str) -> None:
+        """It is the log as well."""
+        self.logged.append(text)
+
+    def child(self, ident: str) -> Desk:
+        return self
 
     def fork(self, be: object, log: object) -> tuple[int, Line]:
         ours, theirs = socket.socketpair()
         self.workers.append(Line(theirs, trusting=True))
+        self.befores.append(self.it.before)
         return os.getpid() + len(self.workers), Line(ours, trusting=False)
 
     def told(self) -> list[Any]:
@@ -68,7 +105,7 @@ def test_there_is_a_worker_while_there_is_something_to_direct(desk: Desk, tmp_pa
     desk.it.deliver(b"")
     assert desk.it.worker is None
     desk.it.deliver(DIRECTOR)
-    assert desk.it.worker is not None and (tmp_path / "lvs.pid").read_text().strip() == str(desk.it.worker.pid)
+    assert desk.it.worker is not None and (tmp_path / "lvs_pid_file").read_text().strip() == str(desk.it.worker.pid)
     desk.it.deliver(DIRECTOR)
     assert desk.told() == []
     desk.it.deliver(b"")
@@ -109,6 +146,15 @@ def test_states_of_routers_are_told_once(desk: Desk) -> None:
     desk.it.router_is("VI_1", "BACKUP")
     desk.it.router_is("VI_1", "MASTER")
     assert desk.told() == [{"do": "router", "name": "VI_1", "state": "MASTER"}]
+
+
+def test_bfd_sessions_are_told_once_and_kept_for_the_next_one(desk: Desk) -> None:
+    desk.it.session_is("peer", False)
+    desk.it.deliver(DIRECTOR)
+    desk.it.session_is("peer", False)
+    desk.it.session_is("peer", True)
+    assert desk.told() == [{"do": "session", "name": "peer", "up": True}]
+    assert desk.it._sessions == {"peer": True}
 
 
 def test_one_that_was_to_go_and_is_wanted_again_is_replaced_at_once(desk: Desk) -> None:
@@ -219,7 +265,11 @@ def test_only_the_first_worker_does_what_lvs_flush_says(desk: Desk, monkeypatch:
     desk.it.deliver(DIRECTOR)
     desk.dies()
     desk.it.turn(time.monotonic())
-    assert [start.flush for start in starts] == [True, False]
+    desk.it._options = replace(desk.it._options, vrrp=False)
+    desk.dies()
+    desk.it.turn(desk.it.wake_at)
+    assert [start.flush for start in starts] == [True, False, False]
+    assert [start.alone for start in starts] == [False, False, True], "who runs the script of the general FIFO"
 
 
 def test_only_the_second_order_to_stop_is_a_hurry(desk: Desk) -> None:
@@ -240,3 +290,86 @@ def test_a_child_lets_go_of_what_is_the_parents_first(desk: Desk, monkeypatch: p
     with pytest.raises(ImportError):
         desk.it._be_worker(None, os.getpid())  # type: ignore[arg-type]
     assert left == ["left"]
+
+
+# --- what became of a configuration
+
+
+def test_a_configuration_counts_as_taken_when_the_worker_says_so(desk: Desk) -> None:
+    desk.it.deliver(DIRECTOR)
+    desk.says(do="started")
+    assert desk.ledger.taken == 0, "it has begun"
+    desk.says(do="taken")
+    assert desk.ledger.taken == 1
+    desk.it.deliver(pickle.dumps(OTHER))
+    desk.it.deliver(pickle.dumps(THIRD))
+    desk.says(do="taken")
+    assert desk.ledger.taken == 1, "it has the second of three"
+    desk.says(do="taken")
+    assert desk.ledger.taken == 2
+
+
+def test_nothing_to_direct_is_in_force_when_the_table_is_empty(desk: Desk) -> None:
+    desk.it.deliver(DIRECTOR)
+    desk.says(do="taken")
+    desk.it.deliver(b"")
+    assert desk.ledger.taken == 1
+    desk.dies(0)
+    assert desk.ledger.taken == 2
+    desk.it.deliver(DIRECTOR)
+    desk.it.deliver(b"")
+    desk.says(do="taken")
+    assert desk.ledger.taken == 2, "what it says of what nobody wants any more"
+    desk.dies(0)
+    assert desk.ledger.taken == 3
+
+
+def test_deaths_are_told_and_counted_since_the_reload(desk: Desk) -> None:
+    desk.it.deliver(DIRECTOR)
+    desk.dies()
+    assert desk.ledger.deaths == ["was killed by signal 9"] and "since the reload" not in desk.logged[-1]
+    desk.it.deliver(OTHER)
+    desk.dies()
+    desk.it.turn(desk.it.wake_at)
+    desk.dies(1)
+    assert "exited with status 1 (death 2 since the reload at " in desk.logged[-1]
+
+
+def test_the_next_one_clears_away_what_the_one_before_made(desk: Desk) -> None:
+    """Also what it was about to take up, if that is not in force any more."""
+    desk.ledger.forgiven, desk.ledger.back = 1, lambda: desk.it.deliver(DIRECTOR)
+    desk.it.deliver(DIRECTOR)
+    desk.says(do="started")
+    desk.says(do="taken")
+    desk.it.deliver(OTHER)
+    desk.dies()
+    desk.it.turn(desk.it.wake_at)
+    desk.says(do="started")
+    desk.dies()  # and back again
+    assert desk.it.worker is not None
+    assert desk.befores == [None, DIRECTOR, OTHER]
+    desk.dies()
+    desk.it.turn(desk.it.wake_at)
+    assert desk.befores[-1] is None, "what was to be cleared away may be what kills"
+
+
+def test_where_nobody_is_to_be_respawned_the_daemon_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr(module.signal, "raise_signal", raised.append)
+    desk.it._options = replace(desk.it._options, respawn=False)
+    desk.it.deliver(DIRECTOR)
+    assert desk.dies() == float("inf"), "no other one"
+    assert raised == [signal.SIGTERM] and desk.ledger.deaths == []
+    desk.it.stop()
+    assert desk.it.worker is None and len(desk.workers) == 1, "not even to empty the table"
+
+
+def test_one_that_ends_because_it_is_to_end_ends_nothing_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.signal, "raise_signal", lambda number: pytest.fail("the daemon goes on"))
+    desk.it._options = replace(desk.it._options, respawn=False)
+    desk.it.deliver(DIRECTOR)
+    desk.it.deliver(b"")
+    desk.dies(0)
+    desk.it.deliver(DIRECTOR)
+    desk.it.stop()
+    desk.dies(0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import fields
+from ipaddress import ip_address
 from typing import Any
 
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from hakeep import facts
 from hakeep.config.settled import Global, Script, Settings, VrrpInstance
+from hakeep.config.settled_bfd import BfdInstance, BfdSettings
 from hakeep.guard import charges, describe
 
 PLAIN = [field.name for field in fields(Global) if field.type in ("str", "bool", "int", "float", "str | None")]
@@ -31,6 +34,14 @@ def test_what_is_plain_comes_back(values: dict[str, Any]) -> None:
 
 def test_the_supervisors_own_keywords_are_among_them() -> None:
     assert {"child_wait_time", "reload_file", "reload_time_file", "script_user", "process_name", "umask"} <= {*PLAIN}
+
+
+def test_the_bfd_worker_gets_nothing_but_its_sessions() -> None:
+    sessions = BfdSettings((BfdInstance("peer", ip_address("192.0.2.1")),))
+    one, other = (facts.decode(facts.encode(Settings(bfd=sessions, vrrp=vrrp))).bfd
+                  for vrrp in ((), (VrrpInstance("a", 1, "eth0"),)))
+    assert pickle.loads(one) == sessions and one == other, "a reload that does not concern it is none"
+    assert facts.decode(facts.encode(Settings())).bfd == b""
 
 
 def test_what_the_guard_watches_comes_along() -> None:

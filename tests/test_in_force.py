@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from hakeep import in_force as module
 from hakeep.config.settled import Global, Settings, VrrpInstance
+from hakeep.config.settled_lvs import Director
 from hakeep.facts import Facts
-from hakeep.in_force import TRIAL, InForce
+from hakeep.in_force import TAKEOVER, TRIAL, TRIALS, InForce
 from hakeep.options import Options
 from hakeep.report.protocol import Outcome, Reloaded
 
@@ -31,8 +35,9 @@ class Desk:
         self.words: list[str] = []
         self.delivered: list[int] = []
         self.old: list[Facts] = []
-        options = Options("", tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "",
-                          load=lambda: (self.next, self.lines))
+        paths = {each.name: tmp_path for each in fields(Options) if each.type == "Path"}
+        options = Options(config="", dump_stem="", load=lambda: (self.next, self.lines), evidence=lambda: b"just so",
+                          **paths)
         self.in_force = InForce(
             first or settings(100), options, self, self.log, self, self.old.append,  # type: ignore[arg-type]
             lambda blob: self.delivered.append(priority(blob)), (),
@@ -230,3 +235,119 @@ def test_what_changes_is_logged(desk: Desk) -> None:
         "Changed: global_defs, log_unknown_vrids: off -> on: taken up as it runs",
         "Changed: vrrp_instance web, priority: 100 -> 90: taken up as it runs",
     ]
+
+
+# --- two workers
+
+
+@pytest.fixture
+def both(desk: Desk, told: list[Reloaded]) -> Desk:
+    """A desk whose daemon serves both, and directs something."""
+    desk.reload(with_servers(100, "a"))
+    desk.in_force.taken_over(0.0, "lvs")
+    desk.said.clear(), desk.words.clear(), desk.delivered.clear(), told.clear()
+    return desk
+
+
+def with_servers(priority: int, name: str) -> Settings:
+    return replace(settings(priority), lvs=Director(backend=name))
+
+
+def backend(blob: bytes) -> str:
+    found: Director = pickle.loads(blob)
+    return found.backend
+
+
+def test_it_is_in_force_when_both_have_it(both: Desk, told: list[Reloaded]) -> None:
+    both.reload(with_servers(120, "b"))
+    assert both.in_force.awaited == ["vrrp", "lvs"]
+    both.in_force.taken_over(1.0)
+    assert told == [] and both.in_force.awaited == ["lvs"]
+    both.in_force.taken_over(1.1, "lvs")
+    assert [each.outcome for each in told] == [Outcome.TAKEN]
+    both.reload(with_servers(130, "c"))
+    both.in_force.taken_over(2.0, "lvs")
+    assert len(told) == 1
+    both.in_force.taken_over(2.1)
+    assert [each.outcome for each in told] == [Outcome.TAKEN] * 2
+
+
+def test_only_who_gets_something_new_is_waited_for(both: Desk, told: list[Reloaded]) -> None:
+    both.reload(with_servers(100, "b"))
+    assert both.in_force.awaited == ["lvs"] and both.delivered == [] and both.words == ["RELOADING"]
+    both.in_force.taken_over(1.0)  # another vrrp worker has started
+    assert told == []
+    both.in_force.taken_over(1.0, "lvs")
+    assert told[0].outcome is Outcome.TAKEN and both.words == ["RELOADING", "READY"]
+    assert both.said[-1] == "Reload complete"
+    both.reload(with_servers(120, "b"))
+    assert both.in_force.awaited == ["vrrp"]
+
+
+@pytest.mark.parametrize(("vrrp", "lvs", "awaited"), [(True, False, ["vrrp"]), (False, True, ["lvs"])])
+def test_a_worker_that_there_is_not_is_not_waited_for(
+    both: Desk, told: list[Reloaded], vrrp: bool, lvs: bool, awaited: list[str],
+) -> None:
+    both.in_force._options = replace(both.in_force._options, vrrp=vrrp, lvs=lvs)
+    both.reload(with_servers(120, "b"))
+    assert both.in_force.awaited == awaited
+    both.in_force.taken_over(1.0, awaited[0])
+    assert told[0].outcome is Outcome.TAKEN
+    both.reload(with_servers(120, "c") if vrrp else with_servers(130, "b"))
+    assert both.in_force.awaited == [] and told[1].outcome is Outcome.TAKEN and both.words[-1] == "READY"
+
+
+@pytest.mark.parametrize("culprit", ["vrrp", "lvs"])
+def test_death_of_one_in_the_takeover_brings_back_all_of_the_one_before(
+    both: Desk, told: list[Reloaded], culprit: str,
+) -> None:
+    both.reload(with_servers(120, "b"))
+    both.in_force.taken_over(1.0, "lvs" if culprit == "vrrp" else "vrrp")
+    if culprit == "lvs":
+        assert not both.in_force.crashed("was killed", 1.4, culprit), "another one tries it"
+        assert both.in_force.awaited == ["lvs"] and told == []
+    assert both.in_force.crashed("was killed", 1.5, culprit)
+    assert both.priority == 100 and backend(both.in_force.director) == "a"
+    assert both.delivered == [120, 100], "the one that lives goes back as well"
+    assert both.in_force._now.evidence == b"", "who orders a reload again has the file read again"
+    assert told[0].outcome is Outcome.GIVEN_UP
+    assert told[0].said[-1][1].startswith(f"the {culprit} worker was killed while it took over")
+    both.in_force.taken_over(2.0, "lvs")
+    assert len(told) == 1
+
+
+def test_a_second_death_soon_after_the_takeover_is_laid_to_the_new_one(both: Desk) -> None:
+    both.reload(with_servers(100, "b"))
+    both.in_force.taken_over(10.0, "lvs")
+    assert not both.in_force.crashed("exited", 10.0 + TRIALS["lvs"] - 1, "lvs")
+    both.in_force.taken_over(11.0 + TRIALS["lvs"], "lvs")
+    assert both.in_force.crashed("exited", 10.0 + 2 * TRIALS["lvs"], "lvs")
+    assert backend(both.in_force.director) == "a" and both.delivered == []
+    assert not both.in_force.crashed("exited", 11.0 + 2 * TRIALS["lvs"], "lvs")
+
+
+def test_the_death_of_one_says_nothing_of_what_is_new_to_the_other(both: Desk) -> None:
+    both.reload(with_servers(100, "b"))
+    assert not both.in_force.crashed("was killed", 1.0)
+    both.in_force.taken_over(1.5, "lvs")
+    both.reload(with_servers(120, "b"))
+    both.in_force.taken_over(2.0)
+    assert not both.in_force.crashed("was killed", 2.5, "lvs")
+    assert both.in_force.crashed("was killed", 3.0, "lvs")
+    assert both.priority == 120 and backend(both.in_force.director) == "a", "only what came with that reload goes"
+
+
+def test_who_takes_long_is_named(both: Desk, told: list[Reloaded], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    both.reload(with_servers(120, "b"))
+    both.in_force.taken_over(1.0)
+    both.in_force.turn()
+    assert told == []
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + TAKEOVER + 1)
+    both.in_force.turn()
+    both.in_force.turn()
+    sentence = f"the lvs worker has not taken over the new configuration within {TAKEOVER:g} s"
+    assert [each.outcome for each in told] == [Outcome.AWAITED] and told[0].said[-1] == (4, sentence)
+    assert both.said.count(sentence) == 1
+    both.in_force.taken_over(30.0, "lvs")
+    assert len(told) == 1 and both.said[-1] == "Reload complete"

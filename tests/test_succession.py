@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,12 +36,13 @@ class Watch:
         page.beat(100.0)
         self.page = page
         self.ours, self.theirs = socket.socketpair()
-        options = Options("", tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "")
+        paths = {each.name: tmp_path for each in fields(Options) if each.type == "Path"}
+        options = Options(config="", dump_stem="", **paths)
         in_force = SimpleNamespace(facts=SimpleNamespace(globals=SimpleNamespace(child_wait_time=1.0)))
         self.succession = Succession(
             options, in_force, Guard(page), lambda level, text: self.said.append(text),  # type: ignore[arg-type]
             SimpleNamespace(alive=self.alive.append), watch=lambda *_: None, unwatch=lambda _: None,  # type: ignore[arg-type]
-            hear=lambda _: None, leave=lambda: None, standby=dict, give_up=lambda _: None,
+            hear=lambda _: None, leave=lambda: None, standby=dict, tracked=tuple, give_up=lambda _: None,
         )
         self.succession.worker = Worker(PID, Line(self.ours, trusting=False), 100.0, started=True)
         monkeypatch.setattr(succession.os, "kill", lambda pid, number: self.signals.append(number))

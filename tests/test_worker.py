@@ -126,7 +126,8 @@ def test_descriptors_that_find_no_room_are_not_taken_for_others(pair: tuple[Line
     parent, worker = pair
     readers, writers = pipes(10)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())  # other tests may have some open
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
     try:
         worker.send({"do": "sockets", "fds": ["a", "b"]}, writers[:2])
         worker.send({"do": "sockets", "fds": ["c"]}, writers[2:3])

@@ -1,8 +1,8 @@
 """`hakeep check FILE...`: what is wrong with configuration files, where, and what would put it right.
 
 The text alone is judged; with --host also by what this machine has. It also names what hakeep would not act on. Several
-files are those of several hosts, and are compared: do they work together? With --explain it tells who is master, and
-after which failures who takes over in how many seconds.
+files are those of several hosts, and are compared: do they work together? Of each sync group it tells which failures
+move it. With --explain it tells who is master, and after which failures who takes over in how many seconds.
 
 Exit status 1 when a file is so wrong that hakeepd would not start with it or the files do not work together, with
 --strict for any error. Warnings and notes leave it 0, even those about what hakeep does not do yet, on which hakeepd
@@ -69,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     _PRINTERS[arguments.format](reports, arguments)
     if arguments.format == "text" and len(loaded) > 1 and together not in reports:
         print("together: not compared, for not all of them would start")
+    if arguments.format == "text":
+        _tell_of_groups(loaded)
     if arguments.explain and arguments.format in ("text", "concise"):
         _explain(lineups)
     return FAILED if refused or not fit else DONE
@@ -83,6 +85,15 @@ def _together(loaded: Mapping[str, Loaded]) -> tuple[list[Lineup], _Report]:
     lineups, diagnostics = judge(dict(zip(names if distinct else loaded, loaded.values(), strict=True)))
     sources = {name: text for one in loaded.values() for name, text in one.sources.items()}
     return lineups, _Report("together", sources, diagnostics)
+
+
+def _tell_of_groups(loaded: Mapping[str, Loaded]) -> None:
+    """What each sync group does when one link dies: members share their failures, which is easily forgotten."""
+    from hakeep.vrrp.pair.groups import group_fates
+
+    for path, one in loaded.items():
+        for fate in group_fates(one.settings) if one.settings and not one.fatal else ():
+            print(f"{path}: {fate}" if len(loaded) > 1 else fate)
 
 
 def _explain(lineups: Sequence[Lineup]) -> None:

@@ -11,8 +11,8 @@ from hakeep.report.protocol import ProtocolError, Refused, Request, encode_reque
 #: Exit statuses.
 DONE, FAILED, DEAD = 0, 1, 3
 
-#: Seconds that the daemon has for an answer. Its supervisor never waits for anything, so this is ample.
-PATIENCE = 3.0
+#: Seconds that the daemon has for an answer. Its supervisor waits for its workers at most (`requests.LVS_LONGEST`).
+PATIENCE = 8.0
 
 #: The longest answer that is read, in bytes: hundred times what ten thousand instances need.
 LONGEST_ANSWER = 1 << 30

@@ -19,6 +19,7 @@ SENTENCES = {
     Outcome.TAKEN: "reloaded: the new configuration is in force",
     Outcome.UNCHANGED: "reloaded: the configuration means what it meant before",
     Outcome.REFUSED: "the daemon refuses the configuration and goes on with the one it has",
+    Outcome.AWAITED: "the daemon goes over to the new configuration, but not all of it is in force yet",
     Outcome.GIVEN_UP: "the daemon could not take the configuration over and went back to the one before",
 }
 

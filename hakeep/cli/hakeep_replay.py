@@ -181,6 +181,9 @@ def describe(event: m.Event) -> str:
             return f"{router}: the kernel refused an advert, errno {errno}"
         case m.Refused(_, what, errno):
             return f"the kernel refused {what[1] if what else ''}, errno {errno}"
+        case m.Tracked(kind, name, well, value, why):
+            state = "not known" if well is None else f"says {value}" if kind == "file" else "well" if well else "failed"
+            return f"{kind} {name} is {state}" + (f" ({why})" if why else "")
         case m.Reloaded(settings):
             return f"a new configuration with {len(settings.vrrp)} instances"
         case m.Commanded(command, routers):

@@ -65,4 +65,8 @@ def choose(snapshot: DaemonSnapshot, names: list[str]) -> DaemonSnapshot:
             there = [*known, *(each.name for each in snapshot.virtual_servers)]
             what = "instance or virtual server" if snapshot.virtual_servers else "instance"
             raise Refused(f"there is no {what} {name!r}; there are {naming.listed(there)}") from None
-    return replace(snapshot, routers=tuple(routers), virtual_servers=tuple(virtuals))
+    tracked = {(track.kind, track.name) for router in routers for track in router.tracks}
+    return replace(
+        snapshot, routers=tuple(routers), virtual_servers=tuple(virtuals),
+        things=tuple(thing for thing in snapshot.things if (thing.kind, thing.name) in tracked),
+        sessions=tuple(session for session in snapshot.sessions if ("bfd", session.name) in tracked))

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,8 +22,10 @@ from hakeep import __version__
 
 if TYPE_CHECKING:
     from hakeep.config.files import Loaded
+    from hakeep.config.host import Host
     from hakeep.config.settled import Settings
-    from hakeep.options import Options
+    from hakeep.config.witness import Witness
+    from hakeep.options import Options, Reading
     from hakeep.worker import Log
 
 DEFAULT_CONFIGS = ("/etc/hakeep/hakeep.conf", "/etc/keepalived/keepalived.conf")
@@ -76,7 +79,7 @@ OPTIONS = (
     Option("p", "pid", "required", "FILE", "pid file of the supervisor"),
     Option("r", "vrrp_pid", "required", "FILE", "pid file of the vrrp worker"),
     Option("c", "checkers_pid", "required", "FILE", "pid file of the lvs worker"),
-    Option("b", "bfd_pid", "required", "FILE", "pid file of the BFD worker (no such worker yet)"),
+    Option("b", "bfd_pid", "required", "FILE", "pid file of the BFD worker"),
     Option("a", "address-monitoring", "", "", "log all address changes", "use 'ip monitor address'"),
     Option("s", "namespace", "required", "NAME", "run in this network namespace"),
     Option("m", "core-dump", "", "", "dump core", "set LimitCORE= in the service unit"),
@@ -90,7 +93,7 @@ OPTIONS = (
     Option("", "signum", "required", "NAME", "print the number of STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON"),
     Option("", "ignore-sigint", "", "", "ignore SIGINT", "run it under a service manager"),
     Option("", "strict", "", "", "refuse to run with any error in the configuration"),
-    Option("", "ignore-unsupported", "", "", "run although the configuration asks for what is not built yet"),
+    Option("", "ignore-unsupported", "", "", "run although the configuration asks for what hakeepd cannot do"),
     Option("", "compat-paths", "", "", "pid files and dumps where keepalived has them (/run, /tmp)"),
     Option("v", "version", "", "", "print the version and exit"),
     Option("h", "help", "", "", "print this and exit"),
@@ -226,14 +229,28 @@ def config_path(arguments: Arguments) -> str:
     return next((path for path in DEFAULT_CONFIGS if Path(path).exists()), DEFAULT_CONFIGS[0])
 
 
-def _load(arguments: Arguments, *, judge_host: bool) -> Loaded:
+def _load(arguments: Arguments, witness: Witness | None = None) -> Loaded:
     from hakeep.config import files
 
     config_id = arguments.get("config-id") or socket.gethostname().partition(".")[0]
-    host = files.this_host() if judge_host else None
     return files.load(
-        config_path(arguments), config_id=config_id, all_config="all-config" in arguments, host=host
+        config_path(arguments), config_id=config_id, all_config="all-config" in arguments, host=_host(arguments),
+        witness=witness,
     )
+
+
+def _host(arguments: Arguments) -> Host:
+    from hakeep.config import files
+
+    return replace(files.this_host(), lvs_backend=arguments.get("lvs-backend"), bfd="no_bfd" not in arguments)
+
+
+def _holds(arguments: Arguments, evidence: bytes) -> bool:
+    """Whether reading the configuration again would come to the same."""
+    from hakeep.config.files import open_files
+    from hakeep.config.witness import holds
+
+    return holds(evidence, open_files, _host(arguments))
 
 
 def _test(arguments: Arguments) -> int:
@@ -247,7 +264,7 @@ def _test(arguments: Arguments) -> int:
         except OSError as error:
             print(f"hakeepd: cannot write {arguments.get('config-test')}: {error.strerror}", file=sys.stderr)
             return 1
-    loaded = _load(arguments, judge_host=True)
+    loaded = _load(arguments)
     unsupported = loaded.unsupported()  # said in any case: hakeepd would say it, and might not run
     said = [line for group in (loaded.diagnostics, unsupported)
             for line in render_all(group, loaded.sources, color=out.isatty())]
@@ -261,11 +278,13 @@ def _test(arguments: Arguments) -> int:
     return status
 
 
-def _usable(arguments: Arguments, loaded: Loaded | None = None) -> tuple[Settings | None, list[tuple[int, str]], int]:
+def _usable(
+    arguments: Arguments, loaded: Loaded | None = None, witness: Witness | None = None,
+) -> tuple[Settings | None, list[tuple[int, str]], int]:
     """Settings to run with (None = none), what to log, and the exit status when there are none."""
     from hakeep.config.render import render
 
-    loaded = loaded or _load(arguments, judge_host=True)
+    loaded = loaded or _load(arguments, witness)
     lines: list[tuple[int, str]] = []
     for diagnostic in loaded.diagnostics:
         level = {"error": 3, "warning": 4}.get(str(diagnostic.severity), 6)
@@ -306,6 +325,7 @@ def _open_log(arguments: Arguments) -> Log:
 
 
 def _serve(arguments: Arguments) -> int:
+    from hakeep.config.witness import Witness
     from hakeep.control import ControlSocket, InUse
     from hakeep.kernel import netns, sched
     from hakeep.pidfile import AlreadyRunning, PidFile
@@ -313,12 +333,12 @@ def _serve(arguments: Arguments) -> int:
 
     log = _open_log(arguments)
     umask = _umask(arguments, log)
-    namespace, loaded = arguments.get("namespace"), None
+    namespace, loaded, witness = arguments.get("namespace"), None, Witness()
     if not namespace:  # net_namespace must be entered before the interfaces that the configuration names can be judged
-        loaded = _load(arguments, judge_host=True)
+        loaded = _load(arguments, witness)
         namespace = loaded.config.net_namespace or ""
     if namespace:
-        loaded = None
+        loaded, witness = None, Witness()
         try:
             netns.enter(namespace)
         except FileNotFoundError:
@@ -330,14 +350,14 @@ def _serve(arguments: Arguments) -> int:
     missing = sched.missing_capabilities()
     if missing:
         return _fail(log, f"not permitted: {'; '.join(missing)} (run as root)", 4)
-    settings, lines, status = _usable(arguments, loaded)
+    settings, lines, status = _usable(arguments, loaded, witness)
     for level, text in lines:
         log(level, text)
     if settings is None:
         return _fail(log, f"{config_path(arguments)} cannot be used: not starting", status)
     _raise_file_limit()
     os.umask(settings.globals.umask if umask is None else umask)
-    options = _options(arguments, settings, umask)
+    options = _options(arguments, settings, umask, witness)
     try:
         for directory in (options.run_directory, _pid_directory(arguments, settings.globals.instance)):
             _make_run_directory(directory)
@@ -388,7 +408,8 @@ def _umask(arguments: Arguments, log: Log) -> int | None:
         return None
 
 
-def _options(arguments: Arguments, settings: Settings, umask: int | None) -> Options:
+def _options(arguments: Arguments, settings: Settings, umask: int | None, witness: Witness) -> Options:
+    from hakeep.config.witness import Witness
     from hakeep.options import Options
     from hakeep.report.protocol import socket_path
 
@@ -398,12 +419,20 @@ def _options(arguments: Arguments, settings: Settings, umask: int | None) -> Opt
     run = Path(RUN_DIRECTORY)
     pids = _pid_directory(arguments, instance)
     name = "keepalived" if compat else "hakeepd"
+    witnesses = [witness]
+
+    def load() -> Reading:
+        witnesses[:] = [Witness()]
+        return _usable(arguments, witness=witnesses[0])[:2]
+
     return Options(
         config=config_path(arguments),
         run_directory=run,
         pid_file=Path(arguments.get("pid") or pids / f"{name}{suffix}.pid"),
         vrrp_pid_file=Path(arguments.get("vrrp_pid") or pids / f"vrrp{suffix}.pid"),
         lvs_pid_file=Path(arguments.get("checkers_pid") or pids / f"{'checkers' if compat else 'lvs'}{suffix}.pid"),
+        bfd_pid_file=Path(arguments.get("bfd_pid") or pids / f"bfd{suffix}.pid"),
+        track_pid_file=pids / f"track{suffix}.pid",
         control=Path(socket_path(instance)),
         dump_directory=Path("/tmp") if compat else run,
         dump_stem="keepalived" if compat else "hakeep",
@@ -412,9 +441,11 @@ def _options(arguments: Arguments, settings: Settings, umask: int | None) -> Opt
         keep_ipvs="dont-release-ipvs" in arguments,
         vrrp="check" not in arguments or "vrrp" in arguments,
         lvs="vrrp" not in arguments or "check" in arguments,
-        lvs_backend=arguments.get("lvs-backend"),
+        bfd="no_bfd" not in arguments,
         umask=umask,
-        load=lambda: _usable(arguments)[:2],
+        load=load,
+        evidence=lambda: witnesses[0].evidence(),
+        holds=partial(_holds, arguments),
     )
 
 

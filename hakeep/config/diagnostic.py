@@ -116,6 +116,8 @@ class Code(StrEnum):
     WEIGHT_NOPREEMPT = "HK330"
     WEIGHT_ZERO = "HK331"
     STATE_AGAINST_PRIORITY = "HK332"
+    OWNER_FAULT = "HK333"
+    IDLE_TRACKING = "HK334"
     # vrrp: addresses, peers and interfaces
     SAME_VIP = "HK335"
     VIP_OTHER_LINK = "HK336"
@@ -166,12 +168,15 @@ class Code(StrEnum):
     SCRIPT_HASTY = "HK416"
     NO_MAIL = "HK417"
     SAME_SCRIPT = "HK418"
+    BFD_NEIGHBOR = "HK419"
     # routes and rules
     ROUTE_UNTRACKED = "HK420"
     ROUTE_TARGET = "HK421"
     RULE_PREFERENCE = "HK422"
     ROUTE_SOURCE = "HK423"
     ROUTE_TABLE = "HK424"
+    # mail and webhooks
+    SECRET_IN_CLEAR = "HK430"
     # virtual servers
     SERVICE_INCOMPLETE = "HK501"
     SERVICE_CONFLICT = "HK502"
@@ -186,6 +191,8 @@ class Code(StrEnum):
     GROUP_FAMILIES = "HK511"
     PERSISTENCE = "HK512"
     GROUP_SIZE = "HK513"
+    BACKEND_LACKS = "HK514"
+    BACKEND_MISSING = "HK515"
     # real servers and their checks
     SERVER_TWICE = "HK520"
     DIRECT_PORT = "HK521"
@@ -196,12 +203,16 @@ class Code(StrEnum):
     NO_WEIGHT = "HK526"
     THRESHOLDS = "HK527"
     SORRY_ORDER = "HK528"
+    LOWER_ALONE = "HK529"
     CHECK_INCOMPLETE = "HK530"
     UNCHECKED = "HK531"
     CHECK_TIMEOUT = "HK532"
     CHECK_PORT = "HK533"
     CHECK_WITHOUT_PORT = "HK534"
     CHECK_OURS = "HK535"
+    SLOW_START_IDLE = "HK536"
+    CHECK_PATTERN = "HK537"
+    SESSION_ABSENT = "HK538"
     # between the files of several hosts: rules and their pages are in hakeep.vrrp.pair.rules (owner: the founder)
     PAIR_ALONE = "HK601"
     PAIR_VERSION = "HK602"

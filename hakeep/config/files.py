@@ -22,15 +22,19 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+from hakeep.config import backends
 from hakeep.config.definitions import Surroundings
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.forms import is_yaml
 from hakeep.config.host import Host
-from hakeep.config.includes import CHECKS, FILES_LIMIT, Failure, Opened
+from hakeep.config.includes import CHECKS, FILES_LIMIT, Failure, Opened, OpenFile
 from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.loaded import Loaded, assemble, conclude
 from hakeep.config.reader import LINE_LIMIT, LINES_LIMIT, Reader
+from hakeep.config.settle.names import WELL_KNOWN, number
 from hakeep.config.settled import Script
+from hakeep.config.settled_lvs import Pattern
+from hakeep.config.witness import Witness
 
 __all__ = ["DEFAULT_PATHS", "Host", "Loaded", "load", "this_host"]
 
@@ -51,16 +55,19 @@ _OVERLONG = re.compile(rb"^([^\n]{%d})[^\n]+" % (LINE_LIMIT * 4), re.MULTILINE)
 def load(
     path: str, *, config_id: str | None = None, all_config: bool = False, host: Host | None = None,
     environment: Mapping[str, str] | None = None, unsaved: Mapping[str, str] | None = None,
+    witness: Witness | None = None,
 ) -> Loaded:
     """Read, bind, settle and check the configuration at `path` (which may be a pattern). Never raises for its content.
 
     `config_id` decides @ID lines; None: the host name up to its first dot. `all_config` makes every failed include an
     error. `host` holds facts to judge by; `this_host` has those of the machine we are on. `unsaved` are texts that
     count instead of what the files hold, by the files' real paths: what is in an editor. Such a file need not exist.
+    A `witness` is told what was asked of the world.
     """
     if not path:
         return _no_file("the name of the configuration file is empty")
-    opener = partial(open_files, unsaved=unsaved) if unsaved else open_files
+    opener: OpenFile = partial(open_files, unsaved=unsaved) if unsaved else open_files
+    opener = witness.opener(opener) if witness else opener
     surroundings = Surroundings(
         config_id=os.uname().nodename.partition(".")[0] if config_id is None else config_id,
         environment=os.environ if environment is None else environment, seed=time.time_ns())
@@ -73,6 +80,7 @@ def load(
                                              verdict=Verdict.INCLUDE if all_config else Verdict.OK))
     host = host or Host()
     host = host if host.read_file else replace(host, read_file=read_file)
+    host = witness.host(host) if witness else host
     if any(is_yaml(name, text[:_SAMPLE]) for name, _, text in opened.files):
         return _load_yaml(opened, reader.diagnostics, host)
     collecting = gc.isenabled()
@@ -228,11 +236,11 @@ def _alternatives(pattern: str) -> Iterator[str]:
     yield pattern
 
 
-def read_file(path: str) -> bytes | None:
-    """A small file's bytes, None if it cannot be read."""
+def read_file(path: str, most: int = 4096) -> bytes | None:
+    """A small file's bytes, `most` at most, None if it cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(4096)
+            return file.read(most)
     except OSError:
         return None
 
@@ -251,6 +259,7 @@ def this_host() -> Host:
         interfaces: frozenset[str] | None = frozenset(name for _, name in socket.if_nameindex())
     except OSError:
         interfaces = None
+    names = _names()
     return Host(
         known_interfaces=interfaces,
         users=frozenset(account.pw_name for account in pwd.getpwall()),
@@ -258,19 +267,50 @@ def this_host() -> Host:
         cpus=os.cpu_count(),
         script_problem=script_problem,
         read_file=read_file,
-        tables=_routing_tables(),
+        tables=frozenset(names["rt_tables"]) | WELL_KNOWN["rt_tables"].keys(),
+        names=names,
+        backend_problem=backend_problem,
+        pattern_problem=pattern_problem,
     )
 
 
-def _routing_tables() -> frozenset[str]:
-    """The names that iproute2's files (see ip-route(8)) give to routing tables, and those that need no file."""
-    names = {"local", "main", "default", "unspec"}
-    for folder in ("/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"):
-        for path in (Path(folder, "rt_tables"), *Path(folder, "rt_tables.d").glob("*.conf")):
-            content = read_file(str(path)) or b""
-            lines = [line.partition("#")[0].split() for line in content.decode("utf-8", "replace").splitlines()]
-            names.update(words[1] for words in lines if len(words) == 2)
-    return frozenset(names)
+def _names() -> dict[str, dict[str, int]]:
+    """The numbers that iproute2's files (see ip-route(8)) and /etc/protocols give names to, by file. Of two that say
+    different things the one in /etc counts."""
+    found: dict[str, dict[str, int]] = {"protocols": _protocols()}
+    for file in ("rt_tables", "rt_protos", "rt_dsfield", "rt_realms", "group"):
+        names = found[file] = {}
+        for folder in ("/usr/lib/iproute2", "/usr/share/iproute2", "/etc/iproute2"):
+            for path in (Path(folder, file), *sorted(Path(folder, f"{file}.d").glob("*.conf"))):
+                content = read_file(str(path), 1 << 20) or b""
+                lines = [line.partition("#")[0].split() for line in content.decode("utf-8", "replace").splitlines()]
+                names.update((words[1], number(words[0])) for words in lines
+                             if len(words) == 2 and re.fullmatch(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*", words[0]))
+    return found
+
+
+def _protocols() -> dict[str, int]:
+    content = read_file("/etc/protocols", 1 << 20) or b""
+    lines = [line.partition("#")[0].split() for line in content.decode("utf-8", "replace").splitlines()]
+    return {name: int(words[1]) for words in lines if len(words) > 1 and words[1].isdecimal() for name in words}
+
+
+def backend_problem(name: str) -> str:
+    """Why virtual servers cannot be done by a backend of this name, "" if one is installed. It is not loaded."""
+    if name in backends.BUILT_IN:
+        return ""
+    from importlib.metadata import entry_points  # takes long
+
+    others = sorted({point.name for point in entry_points(group=backends.GROUP)})
+    known = ", ".join([*backends.BUILT_IN, *others])
+    return "" if name in others else f"there is no such backend; there are {known}"
+
+
+def pattern_problem(pattern: Pattern) -> str:
+    """Why a page cannot be searched for this expression here, "" if it can."""
+    from hakeep.lvs.patterns import unsupported  # only few configurations have one
+
+    return unsupported(pattern)
 
 
 def script_problem(script: Script) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
 from hakeep.config.settled import Script
+from hakeep.config.settled_lvs import Pattern
 
 #: What the name of an interface may have (IFNAMSIZ of linux/if.h, less the zero at its end), in bytes.
 LONGEST = 15
@@ -24,7 +25,11 @@ class Host:
     `users` and `groups` are account names. `script_problem` says what keeps a script from running ("" = nothing).
     `read_file` returns a file's bytes, or None if it cannot be read (keys of auth_hmac). `subnets` gives the addresses
     of an interface with their networks, () if it has none. `script_weakness` says how others could change a script that
-    root runs ("" = they cannot). `tables` are the names of routing tables.
+    root runs ("" = they cannot). `tables` are the names of routing tables, `names` the numbers that have names, by the
+    file that says so (see `hakeep.config.settle.names`). `lvs_backend` is what a daemon's command line says in place of
+    `lvs_backend`, "" = nothing; `backend_problem` says why there is no backend of this name ("" = there is one).
+    `pattern_problem` says why a `regex` cannot be looked for, in a sentence that begins with the keyword to blame ("" =
+    it can). `bfd` False: the command line wants no BFD.
     """
 
     known_interfaces: frozenset[str] | None = None
@@ -36,6 +41,11 @@ class Host:
     subnets: Callable[[str], tuple[IPv4Interface | IPv6Interface, ...]] | None = None
     script_weakness: Callable[[Script], str] | None = None
     tables: frozenset[str] | None = None
+    names: Mapping[str, Mapping[str, int]] | None = None
+    lvs_backend: str = ""
+    backend_problem: Callable[[str], str] | None = None
+    pattern_problem: Callable[[Pattern], str] | None = None
+    bfd: bool = True
 
     def lacks_interface(self, name: str) -> bool:
         """True if it is known that there is no such interface, or if nobody would call one so."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from dataclasses import field as field_of
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from hakeep.config.backends import Limit
 from hakeep.config.line import Line
 from hakeep.config.span import Span
 from hakeep.config.values.value import Value
@@ -86,7 +88,7 @@ class Keyword:
     and `notes` are for people; what a beginner must know stands in `prose`. `sample` are the words of the example,
     where the value type's own would not do. `since` is the version of keepalived that brought it ("" = before 2.4), or
     OURS. `instead` says what happens instead of what is not supported. `preferred` is set on old spellings; `warns` on
-    those that keepalived reports.
+    those that keepalived reports. `backends` are limits of backends of virtual servers, by what `lvs_backend` says.
     """
 
     name: str
@@ -109,6 +111,12 @@ class Keyword:
     old: tuple[str, ...] = ()
     notes: str = ""
     sample: str = ""
+    backends: Mapping[str, Limit] = field_of(default_factory=dict, hash=False)
+
+    def lack(self, backend: str, value: str = "") -> str:
+        """Why a backend of virtual servers cannot do this keyword with this value, as a sentence; "" where it can."""
+        limit = self.backends.get(backend)
+        return limit.lack(self.name, value, backend) if limit else ""
 
     @property
     def own(self) -> bool:

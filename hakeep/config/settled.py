@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from hakeep.config.settled_bfd import BfdSettings
 from hakeep.config.settled_globals import Fifo, GarpLimit, Global, Process, Script
+from hakeep.config.settled_routes import RouteEntry, RuleEntry, Static
+from hakeep.config.settled_track import Track, Tracking
 from hakeep.objects.rtnl import Address, IPAddress
 
 if TYPE_CHECKING:  # a router without virtual servers need not wait for it
     from hakeep.config.settled_lvs import Director
 
 __all__ = [
-    "MULTICAST4", "MULTICAST6", "Fifo", "Garp", "GarpLimit", "Global", "HmacAuth", "IpvlanUse", "Notify",
-    "Peer", "Process", "Script", "Settings", "VirtualAddress", "Vmac", "VrrpInstance",
+    "MULTICAST4", "MULTICAST6", "Fifo", "Garp", "GarpLimit", "Global", "HmacAuth", "IpvlanUse", "LinkBeat",
+    "LinkDelay", "Notify", "Peer", "Process", "Script", "Settings", "SyncGroup", "Track", "Tracking", "VirtualAddress",
+    "Vmac", "VrrpInstance",
 ]
 
 MULTICAST4 = IPv4Address("224.0.0.18")
@@ -83,7 +87,7 @@ class HmacAuth:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """The scripts of an instance, by the moment at which they run."""
+    """Who is told of an instance or a group: scripts, by the moment at which they run, and whether mail is sent."""
 
     master: Script | None = None
     backup: Script | None = None
@@ -94,6 +98,7 @@ class Notify:
     any: Script | None = None
     deleted_is_a_state: bool = False  # notify_deleted was given, with or without a script
     priority_changes: bool = False
+    smtp_alert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ class VrrpInstance:
     down_timer_adverts: int = 3
     addresses: tuple[VirtualAddress, ...] = ()  # config order: virtual_ipaddress, then ..._excluded
     no_virtual_ipaddress: bool = False
+    routes: tuple[RouteEntry, ...] = ()
+    rules: tuple[RuleEntry, ...] = ()
 
     # where adverts go and come from
     source: IPAddress | None = None  # mcast_src_ip / unicast_src_ip
@@ -161,9 +168,15 @@ class VrrpInstance:
     garp: Garp = field(default_factory=Garp)
     notify: Notify = field(default_factory=Notify)
 
+    # what moves its priority: its own, and those of its group
+    tracks: tuple[Track, ...] = ()
+    sync_group: str = ""
+
     # ours
     vip_fence: bool = True  # vip_fence auto|off
     vip_lease: float | None = -1.0  # seconds; -1 = auto; None = off
+    hold_down: float = 0.0  # seconds a thing that flaps must be well before it counts; doubled by each further flap
+    last_standing: bool = False  # serve with failed checks when there is nobody better
 
     # why it cannot run although the configuration was accepted ("" = it can)
     config_fault: str = ""
@@ -180,10 +193,43 @@ class VrrpInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncGroup:
+    """Instances that must all be in the same state. What the group tracks stands with each member (`tracks`)."""
+
+    name: str
+    members: tuple[str, ...]
+    notify: Notify = field(default_factory=Notify)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDelay:
+    """How many seconds a change of a link must last to count (interface_up_down_delays)."""
+
+    interface: str
+    down: float = 0.0
+    up: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBeat:
+    """An interface that is asked for its carrier again and again, by this method: MII, ETHTOOL, IOCTL, or "" for the
+    first that its driver knows."""
+
+    interface: str
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole configuration, settled."""
 
     globals: Global = field(default_factory=Global)
     vrrp: tuple[VrrpInstance, ...] = ()
+    groups: tuple[SyncGroup, ...] = ()
+    static: Static | None = None  # None = nothing is there all the time
+    link_delays: tuple[LinkDelay, ...] = ()
+    linkbeat: tuple[LinkBeat, ...] = ()
+    tracking: Tracking | None = None  # None = there is nothing for a track worker
+    bfd: BfdSettings | None = None  # None = there are no BFD sessions
     lvs: Director | None = None  # None = there are no virtual servers
     uses_bfd: bool = False

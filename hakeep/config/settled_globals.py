@@ -45,7 +45,7 @@ class Process:
     rt_priority: int = 0
     no_swap: bool = False
     cpu_affinity: tuple[int, ...] = ()
-    rlimit_rttime: int = 10000
+    rlimit_rttime: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,19 @@ class Global:
     notify_fifo: Fifo | None = None
     vrrp_notify_fifo: Fifo | None = None
     fifo_write_vrrp_states_on_reload: bool = False
+    notification_email: tuple[str, ...] = ()
+    notification_email_from: str = ""  # "" = this user at this host
+    smtp_server: str = ""  # address or name
+    smtp_port: int = 25
+    smtp_helo_name: str = ""  # "" = the name of this host
+    smtp_connect_timeout: float = 30.0
+    smtp_starttls: str = "auto"  # off | auto | require
+    smtp_login: tuple[str, ...] = field(default=(), repr=False)  # () or user and password
+    smtp_queue_max: int = 1000
+    no_email_faults: bool = False
+    no_checker_emails: bool = False
+    notify_webhook: str = field(default="", repr=False)  # such addresses often are secrets
+    notify_webhook_secret: str = field(default="", repr=False)
     vrrp_startup_delay: float = 0.0
     vrrp_delay_after_boot: float = 0.0
     log_unknown_vrids: bool = False
@@ -91,3 +104,13 @@ class Global:
     reload_time_file: str = ""
     reload_repeat: bool = False
     config_save_dir: str = ""
+
+    @property
+    def mails(self) -> bool:
+        """True when there is somebody to write to, and somebody who takes the letters."""
+        return bool(self.smtp_server and self.notification_email)
+
+    @property
+    def tells(self) -> bool:
+        """True when somebody is told of changes by mail or webhook."""
+        return self.mails or bool(self.notify_webhook)

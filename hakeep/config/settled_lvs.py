@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hakeep.config.settled_globals import Fifo, Global, Process, Script
-from hakeep.objects.ipvs import PLAIN, Forward, Service, SyncDaemon, Timeouts, Tunnel
+from hakeep.objects.ipvs import PLAIN, Forward, Service, ServiceKey, SyncDaemon, Timeouts, Tunnel
 from hakeep.objects.rtnl import IPAddress
 
 # ------------------------------------------------------------------------------------------------------------ probes
@@ -260,7 +260,8 @@ class VirtualServer:
 
     `label` is what logs and FIFOs call it, as keepalived's do: ``[10.0.0.1]:tcp:80``, ``FWM 5``, ``[shop]:0`` for the
     first one of group shop. `panic_threshold` is a percentage: when fewer of the real servers are up, all are kept;
-    0 = never.
+    0 = never. Where nftables_ipvs stands for the addresses of a group, these are `marked` by `mark`, and the services
+    are those of the mark.
     """
 
     name: str
@@ -276,11 +277,14 @@ class VirtualServer:
     quorum_up: Script | None = None
     quorum_down: Script | None = None
     panic_threshold: int = 0
+    marked: tuple[ServiceKey, ...] = ()
+    mark: int = 0
 
     @property
     def addresses(self) -> frozenset[IPAddress]:
         """Where it is reached; empty for firewall marks."""
-        return frozenset(service.key.ip for service in self.services if service.key.ip is not None)
+        keys = (*self.marked, *(service.key for service in self.services))
+        return frozenset(key.ip for key in keys if key.ip is not None)
 
 
 NO_TIMEOUTS = Timeouts()
@@ -299,7 +303,8 @@ class Director:
     """A whole configuration, as the lvs worker takes it.
 
     `flush` empties the table at start, `flush_on_stop` is "" (delete what is ours), "all" or "VS" (delete the services
-    only). `backend` is lvs_backend. `checks_max`: so many are in flight at once.
+    only). `backend` is lvs_backend, or what the command line says in its place. `checks_max`: so many are in flight at
+    once.
     """
 
     globals: Global = field(default_factory=Global)
@@ -314,3 +319,6 @@ class Director:
     rs_init_notifies: bool = False
     log_all_failures: bool = False
     checks_max: int = 500
+    mark_table: str = ""
+    mark_priority: int = -1
+    mark_first: int = 1000

@@ -190,20 +190,40 @@ def announcements() -> Program:
 
 def all_but(message_type: int, port: int) -> Program:
     """For a netlink socket: drop messages of this type that were caused by this port (struct nlmsghdr)."""
-
-    def as_loaded(value: int, size: int) -> int:
-        """A filter reads in network order what netlink writes in the host's."""
-        return int.from_bytes(value.to_bytes(size, sys.byteorder), "big")
-
     return (
         Instruction(_LD_HALF, 4),
-        Instruction(_JEQ, as_loaded(message_type, 2), 1, 0),
+        Instruction(_JEQ, _as_loaded(message_type, 2), 1, 0),
         _KEEP,
         Instruction(_LD_WORD, 12),
-        Instruction(_JEQ, as_loaded(port, 4), 1, 0),
+        Instruction(_JEQ, _as_loaded(port, 4), 1, 0),
         _KEEP,
         _DROP,
     )
+
+
+def routes(
+    new: int, gone: int, never: int, replaces: int, protocols: Collection[int], *, every_removal: bool
+) -> Program:
+    """For a netlink socket: of messages of the types `new` and `gone` keep those that have the flag `replaces` or one
+    of these protocols (of struct rtmsg), and with `every_removal` all that are `gone`; those of the type `never` drop.
+    All others stay."""
+    return (
+        Instruction(_LD_HALF, 4),
+        *_refuse(_JEQ, _as_loaded(never, 2)),
+        Instruction(_JEQ, _as_loaded(new, 2), 2, 0),
+        Instruction(_JEQ, _as_loaded(gone, 2), 0 if every_removal else 4, 0),
+        _KEEP,
+        Instruction(_LD_HALF, 6),
+        *_accept(_JSET, _as_loaded(replaces, 2)),
+        Instruction(_LD_BYTE, 16 + 5),
+        *(instruction for protocol in protocols for instruction in _accept(_JEQ, protocol)),
+        _DROP,
+    )
+
+
+def _as_loaded(value: int, size: int) -> int:
+    """A filter reads in network order what netlink writes in the host's."""
+    return int.from_bytes(value.to_bytes(size, sys.byteorder), "big")
 
 
 def attach(sock: socket.socket, program: Program) -> None:

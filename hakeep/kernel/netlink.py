@@ -19,7 +19,8 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from struct import Struct
 from typing import NamedTuple
 
@@ -46,6 +47,7 @@ NLM_F_CREATE = 0x400
 SOL_NETLINK = 270
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
+NETLINK_GET_STRICT_CHK = 12
 SO_RCVBUFFORCE = 33
 MSG_TRUNC = 0x20
 
@@ -131,6 +133,11 @@ class Netlink:
     def attach(self, program: bpf.Program) -> None:
         """Filter what this socket receives."""
         bpf.attach(self._socket, program)
+
+    def strict(self) -> None:
+        """Have the kernel heed what a request for a dump says of it, where it can (Linux 4.20)."""
+        with suppress(OSError):
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
 
     def close(self) -> None:
         """Close the socket."""
@@ -222,8 +229,11 @@ class Netlink:
             elif kind != NLMSG_NOOP:
                 yield Part(seq, kind, port, bytes(message))
 
-    def request(self, message: bytes, *, timeout: float = 5.0) -> list[Part]:
+    def request(
+        self, message: bytes, *, timeout: float = 5.0, keep: Callable[[bytes], bool] | None = None
+    ) -> list[Part]:
         """Send one message and wait for its answer: the parts of a dump, or none. An interrupted dump starts again.
+        Of a long dump only what is to be kept takes room.
 
         For start-up and tests. The message must ask for an ACK or a dump. Raises NetlinkError when the kernel says
         no and TimeoutError after `timeout` seconds. Notifications that arrive meanwhile are dropped, so do not use
@@ -231,11 +241,13 @@ class Netlink:
         """
         deadline = time.monotonic() + timeout
         while True:
-            parts = self._answer(message, deadline)
+            parts = self._answer(message, deadline, keep)
             if parts is not None:
                 return parts
 
-    def _answer(self, message: bytes, deadline: float) -> list[Part] | None:
+    def _answer(
+        self, message: bytes, deadline: float, keep: Callable[[bytes], bool] | None
+    ) -> list[Part] | None:
         """One attempt of `request`; None when it has to be repeated."""
         (seq,) = self.send([message])
         parts: list[Part] = []
@@ -246,7 +258,8 @@ class Netlink:
                 if incoming.seq != seq:
                     continue
                 if isinstance(incoming, Part):
-                    parts.append(incoming)
+                    if keep is None or keep(incoming.data):
+                        parts.append(incoming)
                     continue
                 if incoming.errno:
                     text = incoming.text if isinstance(incoming, Ack) else ""

@@ -126,6 +126,7 @@ class Nft:
         if self._context:
             return
         self._library = self._library or _load()
+        _require_netlink()
         before = _sockets()
         self._context = ctypes.c_void_p(self._library.nft_ctx_new(0))
         if not self._context:
@@ -157,6 +158,14 @@ def _load() -> Any:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
+
+
+def _require_netlink() -> None:
+    """libnftables ends the whole process where the kernel has nothing that it could talk to (exit(3) in its mnl.c)."""
+    try:
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER).close()
+    except OSError as error:
+        raise NftError(f"this kernel has no nftables ({error.strerror})") from error
 
 
 def _sockets() -> set[tuple[int, str]]:

@@ -17,8 +17,11 @@ Rules:
    failed is asked alone until it passes, and then a whole round follows. `fast_recovery` drops the pauses of rounds
    that a server waits for. Where there is one page, it is the round.
 
-The spread of first checks is not drawn but made from the check's key: it is the same after a reload and in a worker
-that was started anew.
+6. A delay_loop is meant on average: each one is a little shorter or longer than that, or checks of servers that failed
+   in the same moment would come in step for ever. `delay_before_retry` is kept as it is.
+
+The spread of first checks, and of later ones, is not drawn but made from the check's key: it is the same after a reload
+and in a worker that was started anew.
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ from hakeep.vrrp.messages import Level, Log
 #: Seconds from the start to the first check that is made.
 FIRST = 1.0
 
+#: The part of delay_loop by which a pause may be shorter or longer.
+SWAY = 0.03
+
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
@@ -46,6 +52,18 @@ def key(check: Check) -> CheckKey:
 def fraction(key: CheckKey) -> float:
     """Where this check stands among all, from 0 to 1: evenly spread, and always the same."""
     return int(key[:8], 16) / 0x1_0000_0000
+
+
+def sway(seed: int, turn: int) -> float:
+    """Evenly spread from -1 to 1: what splitmix64 with this seed (64 bits) yields at this turn. Turns of one check have
+    as little to do with one another as those of different checks."""
+    bits = (seed + turn * 0x9E3779B97F4A7C15) & _64_BITS
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB & _64_BITS
+    return (bits ^ (bits >> 31)) / (1 << 63) - 1.0
+
+
+_64_BITS = (1 << 64) - 1
 
 
 class Verdict(NamedTuple):
@@ -77,7 +95,7 @@ class Inquiry:
 
     __slots__ = (
         "_local", "_pages", "check", "due", "failed_page", "fraction", "key", "latest", "latest_at", "page",
-        "tries_left", "verdict",
+        "tries_left", "turn", "verdict",
     )
 
     def __init__(self, key: CheckKey, check: Check, begin: Verdict | None = None) -> None:
@@ -86,6 +104,7 @@ class Inquiry:
         self.fraction = fraction(key)
         self.verdict = begin or (UNHEARD if check.alpha else ASSUMED)
         self.due = 0.0
+        self.turn = 0
         self.page = 0
         self.failed_page: int | None = None
         self.tries_left = 0
@@ -111,6 +130,11 @@ class Inquiry:
         """The virtual server's address has come (ha_suspend): ask soon, and not all at once."""
         self.due = now + self.fraction * min(1.0, self.check.timing.delay_loop)
 
+    def _pause(self) -> float:
+        """A delay_loop, this time."""
+        self.turn += 1
+        return self.check.timing.delay_loop * (1.0 + SWAY * sway(int(self.key[:16], 16), self.turn))
+
     # ------------------------------------------------------------------------------------------------- answers
 
     def answered(self, now: float, result: Result, *, log_all: bool = False) -> list[Log]:
@@ -124,7 +148,7 @@ class Inquiry:
         return self._failed(now, result, log_all)
 
     def _could_not_ask(self, now: float, result: Result) -> list[Log]:
-        self.due = now + self.check.timing.delay_loop
+        self.due = now + self._pause()
         if self._local:
             return []
         self._local = True
@@ -133,7 +157,7 @@ class Inquiry:
     def _passed(self, now: float, result: Result) -> list[Log]:
         timing, before = self.check.timing, self.verdict
         self.tries_left = timing.retry
-        self.due = now + timing.delay_loop
+        self.due = now + self._pause()
         if self._pages > 1 and not self._round_is_over():
             if self._hurries:
                 self.due = now
@@ -178,9 +202,10 @@ class Inquiry:
             self.tries_left -= 1
             self.due = now + timing.delay_before_retry
             return logs
-        self.due = now + timing.delay_loop
+        self.due = now + self._pause()
         if isinstance(check.probe, HttpProbe):
-            self.due = now + max(timing.delay_before_retry, timing.delay_loop)
+            if timing.delay_before_retry > timing.delay_loop:
+                self.due = now + timing.delay_before_retry
             self.failed_page = self.page
         if before.up or not before.proved:
             retries = timing.retry if before.proved else 0

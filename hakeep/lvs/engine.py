@@ -10,7 +10,8 @@ other, is worked out anew (lvs.lineup). If places in the table have changed, tha
 servers; it comes before all other effects of the step, because clients wait for it. Then follows what is said
 (lvs.telling) and what a successor must know.
 
-All timers stand in one heap: checks by their keys, pools with a slow start by their names.
+All timers but one stand in one heap: checks by their keys, pools with a slow start by their names. The one is for a
+line of the log that is due (lvs.hands).
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from typing import Any
 
 from hakeep.config.settled_lvs import Director
 from hakeep.lvs import messages as m
-from hakeep.lvs import telling
+from hakeep.lvs import reporting, telling
 from hakeep.lvs.agenda import Agenda, InFlight
-from hakeep.lvs.check import Inquiry
+from hakeep.lvs.check import Inquiry, Verdict
+from hakeep.lvs.hands import OtherHands, row
 from hakeep.lvs.hearsay import Hearsay
 from hakeep.lvs.ledger import Ledger
 from hakeep.lvs.orders import Orders
@@ -38,9 +40,6 @@ from hakeep.vrrp.messages import Level, Log
 from hakeep.vrrp.timers import NEVER
 
 _NOTHING: Mapping[m.CheckKey, str] = MappingProxyType({})
-
-#: So many things are named in a line of the log; the rest is counted.
-NAMED = 3
 
 
 class Engine:
@@ -61,7 +60,7 @@ class Engine:
         self.flight = InFlight(max(1, director.checks_max))
         self.hearsay = Hearsay()
         self.running: set[m.CheckKey] = set()
-        self.restored = 0
+        self.hands = OtherHands()
         self._out: list[m.Effect] = []
         self._dirty: dict[str, None] = {}
         self._present: set[IPAddress] = set()
@@ -79,7 +78,7 @@ class Engine:
     @property
     def deadline(self) -> float:
         """When `Ticked` is due, in monotonic seconds; inf when nothing is."""
-        return self.agenda.deadline
+        return min(self.agenda.deadline, self.hands.due)
 
     def begin(self) -> list[m.Effect]:
         """The effects of construction."""
@@ -133,7 +132,7 @@ class Engine:
         """What is known, of these virtual servers or of all, for reports."""
         return DirectorStatus(
             now=now, checks=len(self.roster.inquiries), in_flight=len(self.flight.asked),
-            waiting=len(self.flight.waiting), restored=self.restored,
+            waiting=len(self.flight.waiting), restored=self.hands.count,
             sync=tuple(daemon.state for daemon in self.daemons()),
             orders=tuple(
                 OrderStatus(order.what, str(order.ip), order.port, order.virtual, order.weight)
@@ -151,12 +150,13 @@ class Engine:
     # ------------------------------------------------------------------------------------------------ checks
 
     def _ticked(self, now: float, _: m.Ticked) -> None:
-        for name in self.agenda.due(now):
-            inquiry = self.roster.inquiries.get(name)
+        for key in self.agenda.due(now):
+            inquiry = self.roster.inquiries.get(key)
             if inquiry is None:
-                self._work_out(self.roster.pools[name.removeprefix(MEMORY)], now)
-            elif self.flight.take(name):
-                self._out.append(m.Ask(name, inquiry.check, inquiry.page))
+                self._work_out(self.roster.pools[key.removeprefix(MEMORY)], now)
+            elif self.flight.take(key):
+                self._out.append(m.Ask(key, inquiry.check, inquiry.page))
+        self._out += self.hands.tell(now)
 
     def _probed(self, now: float, event: m.Probed) -> None:
         inquiry = self.roster.inquiries.get(event.check)
@@ -166,7 +166,7 @@ class Engine:
         self._out += inquiry.answered(now, event.result, log_all=self.director.log_all_failures)
         self.agenda.put(inquiry.key, inquiry.due)
         if inquiry.verdict is not before:
-            self._verdict(inquiry, now)
+            self._verdict(inquiry, now, before)
         self._ask_next()
 
     def _ask_next(self) -> None:
@@ -174,10 +174,13 @@ class Engine:
             inquiry = self.roster.inquiries[name]
             self._out.append(m.Ask(name, inquiry.check, inquiry.page))
 
-    def _verdict(self, inquiry: Inquiry, now: float) -> None:
-        """A check says something new."""
+    def _verdict(self, inquiry: Inquiry, now: float, said: Verdict) -> None:
+        """A check says something else than it said before."""
         for pool in self.roster.users[inquiry.key].values():
+            before = pool.now
             self._work_out(pool, now)
+            if said.up != inquiry.verdict.up:
+                self._report(reporting.checked(pool, before, inquiry))
         self._out.append(m.Remember(inquiry.key, inquiry.memory()))
 
     def _file_says(self, now: float, event: m.FileSays) -> None:
@@ -191,7 +194,7 @@ class Engine:
             before = inquiry.verdict
             self._out += self.hearsay.inform(inquiry)
             if inquiry.verdict is not before:
-                self._verdict(inquiry, now)
+                self._verdict(inquiry, now, before)
 
     def _set_running(self, inquiry: Inquiry, now: float, *, resume: bool = False) -> None:
         """A check is made while one of its virtual servers is not suspended."""
@@ -225,12 +228,18 @@ class Engine:
         if after == before:
             return
         self._out += telling.difference(pool.settings, before, after, pool.healths)
+        self._report(reporting.difference(pool, before, self.orders))
         if before.places != after.places:
             self._dirty[pool.name] = None
         if (before.quorum, before.panic) != (after.quorum, after.panic):
             self._out.append(m.Remember(MEMORY + pool.name, pool.memory()))
         self._wake(pool)
         self._out.append(m.Changed(pool.name))
+
+    def _report(self, reports: Iterable[m.Report]) -> None:
+        """Have people told, where somebody wants to know."""
+        if self.director.globals.tells:
+            self._out += reports
 
     def _wake(self, pool: Pool) -> None:
         if pool.now.wake == NEVER:
@@ -288,15 +297,16 @@ class Engine:
         service = event.what.service if isinstance(event.what, DestinationKey) else event.what
         pool = self.roster.pools.get(self.roster.owners.get(service, ""))
         if pool is not None and pool.refused.get(event.what) != event.why:
+            said = event.why in pool.refused.values()  # of another server of it: once is enough
             pool.refused[event.what] = event.why
-            self._out.append(Log(Level.ERROR, f"VS {pool.settings.label}: {_name(event.what)} is refused: {event.why}"))
+            if not said:
+                what = f"{row(event.what)} is refused: {event.why}"
+                self._out.append(Log(Level.ERROR, f"VS {pool.settings.label}: {what}"))
             self._out.append(m.Changed(pool.name))
 
     def _restored(self, now: float, event: m.Restored) -> None:
-        self.restored += len(event.what)
-        names = ", ".join(_name(key) for key in event.what[:NAMED])
-        more = f" and {len(event.what) - NAMED} more" if len(event.what) > NAMED else ""
-        self._out.append(Log(Level.WARNING, f"somebody else changed the table; put back: {names}{more}"))
+        self.hands.note(now, event.what)
+        self._out += self.hands.tell(now)
 
     def _router_is(self, now: float, event: m.RouterIs) -> None:
         before = self.daemons()
@@ -370,6 +380,7 @@ class Engine:
         known = (old.now.quorum, old.now.panic) if old is not None else quorum_of(memory)
         if known is None:
             self._out += telling.beginning(settings, pool.work_out(now, None), init_notifies=init_notifies)
+            self._report(reporting.beginning(pool))
             self._dirty[pool.name] = None
         else:
             before = pool.carried(now, old, *known)
@@ -379,6 +390,7 @@ class Engine:
                 if old.table() != pool.table():
                     self._dirty[pool.name] = None
             self._out += telling.difference(settings, before, after, pool.healths)
+            self._report(reporting.difference(pool, before, self.orders))
         if known != (pool.now.quorum, pool.now.panic):
             self._out.append(m.Remember(MEMORY + pool.name, pool.memory()))
         self._wake(pool)
@@ -398,6 +410,7 @@ class Engine:
     def _stopped_(self, now: float, event: m.Stopped) -> None:
         for pool in self.roster.pools.values():
             self._out += telling.ending(pool.settings, pool.now)
+            self._report(reporting.ending(pool))
         self._out += [m.Forget(key) for key in sorted(self.flight.asked)]
         self.agenda.clear()
         if not event.keep:
@@ -410,10 +423,6 @@ class Engine:
 
 def _has(pool: Pool, order: m.Ordered) -> bool:
     return any(server.ip == order.ip and server.port == order.port for server in pool.settings.reals)
-
-
-def _name(key: ServiceKey | DestinationKey) -> str:
-    return f"[{key.ip}]:{key.port} of {key.service}" if isinstance(key, DestinationKey) else str(key)
 
 
 _HANDLERS: dict[type, Callable[[Engine, float, Any], None]] = {

@@ -159,6 +159,19 @@ class Tell(NamedTuple):
     script: Script | None = None
 
 
+class Report(NamedTuple):
+    """Have people told, by mail or webhook (see notify.news.News, whose fields these are)."""
+
+    kind: str  # RS | VS
+    name: str
+    state: str
+    why: str
+    mail: bool
+    virtual: str
+    says: str
+    check: str = ""
+
+
 class SyncChanged(NamedTuple):
     """`daemons()` says something else than before."""
 
@@ -183,4 +196,4 @@ class Finished(NamedTuple):
     """After Stopped: nothing more will come but what `wanted()` says now."""
 
 
-Effect = Ask | Forget | Reconcile | Tell | SyncChanged | Remember | Changed | Log | Finished
+Effect = Ask | Forget | Reconcile | Tell | Report | SyncChanged | Remember | Changed | Log | Finished

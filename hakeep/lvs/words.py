@@ -168,20 +168,36 @@ def panic_over(settings: VirtualServer, up: int, of: int) -> str:
 
 def gained(settings: VirtualServer, total: int) -> str:
     """The quorum is reached."""
+    return f"{gained_quorum(settings, total)} for VS {settings.label}"
+
+
+def gained_quorum(settings: VirtualServer, total: int) -> str:
+    """The same where it is clear whose."""
     need, slack = settings.quorum, settings.hysteresis
-    return f"Gained quorum {need}+{slack}={need + slack} <= {total} for VS {settings.label}"
+    return f"Gained quorum {need}+{slack}={need + slack} <= {total}"
 
 
 def lost(settings: VirtualServer, total: int) -> str:
     """The quorum is lost."""
+    return f"{lost_quorum(settings, total)} for VS {settings.label}"
+
+
+def lost_quorum(settings: VirtualServer, total: int) -> str:
+    """The same where it is clear whose."""
     need, slack = settings.quorum, settings.hysteresis
-    return f"Lost quorum {need}-{slack}={need - slack} > {total} for VS {settings.label}"
+    return f"Lost quorum {need}-{slack}={need - slack} > {total}"
 
 
 def starts_down(settings: VirtualServer, total: int) -> str:
     """There is no quorum at the start."""
     need, slack = settings.quorum, settings.hysteresis
     return f"Starting with quorum down for VS {settings.label}: {need}+{slack}={need + slack} > {total}"
+
+
+def quorum_down(settings: VirtualServer, total: int) -> str:
+    """The same where it is clear whose."""
+    need, slack = settings.quorum, settings.hysteresis
+    return f"Starting with quorum down {need}+{slack}={need + slack} > {total}"
 
 
 def sorry(settings: VirtualServer, server: SorryServer, *, enters: bool) -> str:

@@ -7,7 +7,7 @@ counts and reports (connections, statistics) stands in classes of its own: nobod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -23,6 +23,9 @@ PERSISTENT, HASHED, ONE_PACKET, SCHED1, SCHED2, SCHED3 = 1, 2, 4, 8, 16, 32
 WANTED_FLAGS = PERSISTENT | ONE_PACKET | SCHED1 | SCHED2 | SCHED3
 
 WEIGHT_MAX = 2**31 - 1
+
+#: The greatest firewall mark.
+MARK_MAX = 2**32 - 1
 
 
 class Forward(IntEnum):
@@ -153,10 +156,11 @@ class Counts(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a backend counts of a service (connections are then 0) or of a destination."""
+    """What a backend counts of a service (connections are then 0) or of a destination. None: it does not know how many
+    connections there are."""
 
-    active: int = 0
-    inactive: int = 0
+    active: int | None = 0
+    inactive: int | None = 0
     persistent: int = 0
     counts: Counts = Counts()
 
@@ -176,3 +180,12 @@ def granularity(mask: int) -> int:
     """The reverse of `netmask`."""
     prefix = mask.bit_count()
     return prefix if netmask(prefix) == mask else -mask
+
+
+def free_marks(first: int, taken: Iterable[int]) -> Iterator[int]:
+    """Marks from `first` on that are not `taken`; after the last of all come the first ones."""
+    used = set(taken)
+    for number in range(MARK_MAX):
+        mark = (first - 1 + number) % MARK_MAX + 1
+        if mark not in used:
+            yield mark

@@ -14,11 +14,15 @@ from ipaddress import IPv4Address
 from hakeep.config.settled import MULTICAST4, MULTICAST6, Fifo, Global, Notify, Settings, VrrpInstance
 from hakeep.report.address_text import address_text
 from hakeep.report.dump_json import script_text
-from hakeep.report.snapshot import AddressSnapshot, RouterSnapshot
+from hakeep.report.dump_tracking import definition_lines, group_lines, track_lines
+from hakeep.report.snapshot import AddressSnapshot, RouterSnapshot, ThingSnapshot
 
 
-def render_data(settings: Settings, routers: Iterable[RouterSnapshot], zone: tzinfo | None = None) -> str:
-    """The whole file. Times of day are in `zone`, None = the machine's.
+def render_data(
+    settings: Settings, routers: Iterable[RouterSnapshot], zone: tzinfo | None = None,
+    things: Iterable[ThingSnapshot] = (),
+) -> str:
+    """The whole file. Times of day are in `zone`, None = the machine's. `things` are what the track worker watches.
 
     An instance without a snapshot is shown as configured, in state INIT: without `routers` this dumps a configuration.
     """
@@ -26,6 +30,8 @@ def render_data(settings: Settings, routers: Iterable[RouterSnapshot], zone: tzi
     lines = ["------< Global definitions >------", *_globals(settings.globals), "------< VRRP Topology >------"]
     for instance in settings.vrrp:
         lines += _instance(instance, by_name.get(instance.name) or _as_configured(instance), zone)
+    lines += group_lines(settings, by_name)
+    lines += definition_lines(settings, by_name.values(), things)
     return "".join(f" {line}\n" if not line.startswith("-") else f"{line}\n" for line in lines)
 
 
@@ -83,6 +89,7 @@ def _instance(instance: VrrpInstance, router: RouterSnapshot, zone: tzinfo | Non
         *_election(instance, router),
         *_address_lines(router.addresses),
         *_peers(instance),
+        *track_lines(track for track in instance.tracks if not track.group),
         *_notify(instance.notify),
         *_ours(router),
     ):
@@ -93,6 +100,8 @@ def _identity(instance: VrrpInstance, router: RouterSnapshot, zone: tzinfo | Non
     yield f"VRRP Version = {instance.version}"
     if instance.family == 6:
         yield "Using Native IPv6"
+    if instance.sync_group:
+        yield f"Sync group = {instance.sync_group}"
     yield f"State = {router.state}"
     if instance.unicast:
         yield "Flags:"

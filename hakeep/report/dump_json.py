@@ -8,11 +8,12 @@ default, because readers index these keys without asking. Passwords are never sh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hakeep.config.settled import Notify, Script, Settings, VrrpInstance
-from hakeep.report.snapshot import RouterSnapshot
+from hakeep.config.settled_track import TrackProcess, TrackScript
+from hakeep.report.snapshot import RouterSnapshot, ThingSnapshot
 
 #: Numbers of the states.
 STATES = {"INIT": 0, "BACKUP": 1, "MASTER": 2, "FAULT": 3}
@@ -28,15 +29,23 @@ STATISTICS = (
 AUTH_TYPES = {"": 0, "PASS": 1, "AH": 2}
 
 
-def render_json(settings: Settings, routers: Iterable[RouterSnapshot]) -> str:
-    """The document in the version that `json_version` asks for, as one line with its newline.
+def render_json(
+    settings: Settings, routers: Iterable[RouterSnapshot], things: Iterable[ThingSnapshot] = ()
+) -> str:
+    """The document in the version that `json_version` asks for, as one line with its newline. `things` are what the
+    track worker watches.
 
     Instances come in the order of the configuration; one without a snapshot is left out.
     """
-    instances = [{"data": _data(*pair), "stats": _stats(pair[1])} for pair in paired(settings, routers)]
+    watched = settings.tracking.watched if settings.tracking else ()
+    commands = {thing.name: script_text(thing.script) for thing in watched if isinstance(thing, TrackScript)}
+    instances = [{"data": _data(*pair, commands), "stats": _stats(pair[1])} for pair in paired(settings, routers)]
     document: Any = instances
     if settings.globals.json_version == 2:
-        document = {"vrrp": instances, "track_process": []}
+        counted = {thing.name: thing for thing in things if thing.kind == "process"}
+        processes = [_process(thing, settings.vrrp, counted.get(thing.name, _UNSEEN))
+                     for thing in watched if isinstance(thing, TrackProcess)]
+        document = {"vrrp": instances, "track_process": processes}
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("/", "\\/") + "\n"
 
 
@@ -53,7 +62,7 @@ def script_text(script: Script) -> str:
     return " ".join(f"'{word}'" for word in script.argv)
 
 
-def _data(instance: VrrpInstance, router: RouterSnapshot) -> dict[str, Any]:
+def _data(instance: VrrpInstance, router: RouterSnapshot, commands: Mapping[str, str]) -> dict[str, Any]:
     garp = instance.garp
     state = STATES.get(router.state, 0)
     data: dict[str, Any] = {
@@ -98,10 +107,47 @@ def _data(instance: VrrpInstance, router: RouterSnapshot) -> dict[str, Any]:
                  for address in router.addresses if address.advertised is advertised]
         if texts:
             data[key] = texts
+    data |= _tracked(instance, commands)
     data["auth_type"] = AUTH_TYPES[instance.auth_type]
     if instance.auth_type:
         data["auth_data"] = "********"
     return data
+
+
+def _tracked(instance: VrrpInstance, commands: Mapping[str, str]) -> dict[str, list[str]]:
+    """What the instance itself tracks: interfaces and processes by name, scripts by their commands."""
+    own = [track for track in instance.tracks if not track.group]
+    lists = {
+        "track_ifp": [track.name for track in own if track.kind == "interface"],
+        "track_script": [commands[track.name] for track in own if track.kind == "script" and track.name in commands],
+        "track_process": [track.name for track in own if track.kind == "process"],
+    }
+    return {key: names for key, names in lists.items() if names}
+
+
+_UNSEEN = ThingSnapshot("process")
+
+
+def _process(thing: TrackProcess, instances: Iterable[VrrpInstance], seen: ThingSnapshot) -> dict[str, Any]:
+    """One vrrp_track_process. Its weight is the one that the first instance gives it."""
+    weights = (track.weight for instance in instances for track in instance.tracks
+               if (track.kind, track.name) == ("process", thing.name))
+    found: dict[str, Any] = {"process": thing.command}
+    if thing.parameters:
+        found["parameters"] = " ".join(thing.parameters)
+    found |= {"param_match": thing.param_match or "none", "min_processes": thing.quorum}
+    if thing.quorum_max is not None:
+        found["max_processes"] = thing.quorum_max
+    return found | {
+        "current_processes": seen.count,
+        "have_quorum": seen.well is True,
+        "weight": next(weights, 0),
+        "terminate_delay": _number(thing.terminate_delay),
+        "fork_delay": _number(thing.fork_delay),
+        "fork_delay_timer_running": seen.delay == "fork",
+        "terminate_delay_timer_running": seen.delay == "terminate",
+        "full_command": thing.full_command or bool(thing.param_match),
+    }
 
 
 def _scripts(notify: Notify) -> dict[str, str]:

@@ -6,12 +6,24 @@ SIGUSR1 state, SIGUSR2 statistics, SIGRTMIN+2 JSON. This only says what and wher
 
 from __future__ import annotations
 
-from hakeep.config.settled import Global
+from collections.abc import Iterable
+
+from hakeep.config.settled import Global, Settings
 from hakeep.report.dump_data import render_data
 from hakeep.report.dump_json import render_json
 from hakeep.report.dump_stats import render_stats
+from hakeep.report.snapshot import RouterSnapshot, ThingSnapshot
 
-__all__ = ["dump_path", "render_data", "render_json", "render_stats"]
+__all__ = ["dump_path", "render", "render_data", "render_json", "render_stats"]
+
+
+def render(
+    kind: str, settings: Settings, routers: Iterable[RouterSnapshot], things: Iterable[ThingSnapshot] = ()
+) -> str:
+    """The dump of this `kind`; `things` are what the track worker watches."""
+    if kind == "stats":
+        return render_stats(settings, routers)
+    return (render_data if kind == "data" else render_json)(settings, routers, things=things)
 
 
 def dump_path(kind: str, globals_: Global, directory: str = "/run/hakeep", stem: str = "keepalived") -> str:

@@ -24,7 +24,7 @@ Everything here is pure: bytes in, values out. `Inbox` is the server's ear for o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -211,22 +211,34 @@ def encode_error(sentence: str) -> bytes:
     return _line({"ok": False, "error": sentence})
 
 
-def encode_status(snapshot: DaemonSnapshot, virtual_servers: Sequence[Any] | None = None) -> bytes:
-    """The reply to `Status`, and each line after `Watch`. `virtual_servers`, if given, are documents that take the
-    place of the snapshot's: who only passes them on need not look into them, and there may be ten thousands."""
+def encode_status(snapshot: DaemonSnapshot) -> bytes:
+    """The reply to `Status`, and each line after `Watch`."""
+    return encode_ok(status=to_document(snapshot))
+
+
+def encode_status_around(snapshot: DaemonSnapshot, virtual_servers: Sequence[bytes]) -> Iterator[bytes]:
+    """The same in pieces, with JSON texts of virtual servers in the place of the snapshot's own. Each text has one or
+    more of them: who only passes them on need not look into them, and there may be ten thousands."""
     document = to_document(snapshot)
-    if virtual_servers is not None:
-        document["virtual_servers"] = virtual_servers
-    return encode_ok(status=document)
+    del document["virtual_servers"]
+    line = encode_ok(status=document)
+    closing = b"}}\n"
+    yield line.removesuffix(closing) + b',"virtual_servers":['
+    for number, text in enumerate(virtual_servers):
+        if number:
+            yield b","
+        yield text
+    yield b"]" + closing
 
 
 class Outcome(StrEnum):
     """What became of a reload."""
 
-    TAKEN = "taken"  # the worker runs with it
+    TAKEN = "taken"  # the workers run with it
     UNCHANGED = "unchanged"  # it says what the one in force says
     REFUSED = "refused"  # it cannot be used: the one in force stays
-    GIVEN_UP = "given up"  # the worker died taking it over: the one before is in force again
+    GIVEN_UP = "given up"  # a worker died taking it over: the one before is in force again
+    AWAITED = "awaited"  # a worker is slow to take it over
 
 
 @dataclass(frozen=True, slots=True)

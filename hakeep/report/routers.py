@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from hakeep.config.settled import VirtualAddress, VrrpInstance
 from hakeep.objects.rtnl import AddressKey
 from hakeep.report.address_text import address_text
-from hakeep.report.snapshot import AddressSnapshot, RouterSnapshot
+from hakeep.report.snapshot import AddressSnapshot, GroupSnapshot, RouterSnapshot, TrackSnapshot
 from hakeep.vrrp import wanted
 from hakeep.vrrp.engine import Engine
 from hakeep.vrrp.messages import State
 from hakeep.vrrp.router import VirtualRouter
+from hakeep.vrrp.tracking import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def snapshot(
         vmac=router.devices.made,
         source=str(router.source) if router.source else "",
         priority=settings.priority,
-        base_priority=settings.priority,
+        base_priority=router.base_priority,
         effective_priority=router.priority,
         master=str(other) if other else None,
         master_priority=router.master_priority if other else 0,
@@ -70,8 +71,28 @@ def snapshot(
         fence=f"off: {fence}" if fence else "active",
         standby=router.standby,
         contested=holding.contested,
+        group=router.group.name if router.group is not None else "",
+        tracks=tuple(_track(watched, now) for watched in router.tracking),
         bounds=bounds(router, bool(fence)),
         counters=dict(router.counters),
+    )
+
+
+def groups(engine: Engine) -> tuple[GroupSnapshot, ...]:
+    """All sync groups."""
+    return tuple(
+        GroupSnapshot(group.name, group.state.value if group.state else "", tuple(m.name for m in group.members))
+        for group in engine.groups.values()
+    )
+
+
+def _track(watched: Watched, now: float) -> TrackSnapshot:
+    track, known, verdict = watched.track, watched.known, watched.judge(now)
+    return TrackSnapshot(
+        kind=track.kind, name=track.name, weight=track.weight, reverse=track.reverse, group=track.group,
+        well=known.well if known is not None else None, value=known.value if known is not None else 0,
+        why=known.why if known is not None else "", effect=verdict.adjustment, fault=bool(verdict.faults),
+        flaps=watched.flaps, steady_in=round(watched.counts_at - now, 3) if watched.held(now) else 0.0,
     )
 
 

@@ -41,6 +41,35 @@ class AddressSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackSnapshot:
+    """One thing that a router goes by: whether it is `well` (None = not known), and what comes of that. `value` is the
+    number in a file. `effect` is what it adds to the priority now; `fault`: it puts the router in FAULT. `steady_in`:
+    seconds until a thing that was unsteady `flaps` times counts as well again. `group` brought it in, "" = itself."""
+
+    kind: str
+    name: str
+    weight: int = 0
+    reverse: bool = False
+    group: str = ""
+    well: bool | None = None
+    value: int = 0
+    why: str = ""
+    effect: int = 0
+    fault: bool = False
+    flaps: int = 0
+    steady_in: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSnapshot:
+    """A sync group; `state` is "" while its members are not of one mind."""
+
+    name: str
+    state: str = ""
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RouterSnapshot:
     """One virtual router. `addresses` are in the order of the configuration.
 
@@ -73,6 +102,8 @@ class RouterSnapshot:
     fence: str = ""
     standby: bool = False
     contested: bool = False
+    group: str = ""
+    tracks: tuple[TrackSnapshot, ...] = ()
     bounds: str = ""
     counters: dict[str, int] = field(default_factory=dict)
 
@@ -84,10 +115,11 @@ class RouterSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class UsageSnapshot:
-    """What the backend counts of a service or a destination: connections now, and rates a second."""
+    """What the backend counts of a service or a destination: connections now (None = it does not know), and rates a
+    second."""
 
-    active: int = 0
-    inactive: int = 0
+    active: int | None = 0
+    inactive: int | None = 0
     connections: int = 0
     connection_rate: int = 0
     in_byte_rate: int = 0
@@ -153,13 +185,69 @@ class VirtualSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class ThingSnapshot:
+    """One thing that the track worker watches: see `track.standing.Standing`. `last` says what came of the last look,
+    which took `latency` seconds, and `failures` how many of the `runs` failed. `count` is how many processes there are
+    (of a script, keepalived's counter of results), `delay` which delay runs before a change of that counts."""
+
+    kind: str
+    name: str = ""
+    well: bool | None = None
+    value: int = 0
+    why: str = ""
+    since: float = 0.0
+    runs: int = 0
+    failures: int = 0
+    running: bool = False
+    status: int | None = None
+    latency: float | None = None
+    last: str = ""
+    count: int = 0
+    delay: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """One BFD session: see `bfd.status.SessionStatus`."""
+
+    name: str
+    neighbor_ip: str = ""
+    source_ip: str = ""
+    state: str = ""
+    diagnostic: str = ""
+    up: bool = False
+    why: str = ""
+    trouble: str = ""
+    since: float = 0.0
+    remote_state: str = ""
+    remote_diagnostic: str = ""
+    discriminator: int = 0
+    remote_discriminator: int = 0
+    multiplier: int = 0
+    remote_multiplier: int = 0
+    tx_interval: float = 0.0
+    rx_interval: float = 0.0
+    detect_time: float = 0.0
+    polling: bool = False
+    passive: bool = False
+    received: int = 0
+    sent: int = 0
+    refused: int = 0
+    send_errors: int = 0
+    ups: int = 0
+    downs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonSnapshot:
     """The whole daemon.
 
-    `workers` maps "vrrp", "lvs", "bfd" to process ids. `recorder` is how many events the flight recorder holds.
+    `workers` maps "vrrp", "lvs", "track" and "bfd" to process ids. `recorder` is how many events the flight recorder
+    holds.
     `stale` is empty while the workers are alive, else a sentence that says who has been silent for how long.
     `packets` counts what no router could: see `report.routers.packets`. `flooded`: bad packets come so fast that the
     kernel drops what it can tell apart, not counted, until they cease. `backend` is where virtual servers live.
+    `things` and `sessions` are what the track worker watches, and BFD sessions.
     """
 
     version: str = ""
@@ -169,6 +257,7 @@ class DaemonSnapshot:
     config: str = ""
     instance: str = ""
     routers: tuple[RouterSnapshot, ...] = ()
+    groups: tuple[GroupSnapshot, ...] = ()
     recorder: int = 0
     restarts: int = 0
     stale: str = ""
@@ -176,17 +265,20 @@ class DaemonSnapshot:
     flooded: bool = False
     backend: str = ""
     virtual_servers: tuple[VirtualSnapshot, ...] = ()
+    things: tuple[ThingSnapshot, ...] = ()
+    sessions: tuple[SessionSnapshot, ...] = ()
 
 
 #: What the fields of each class hold.
 _HINTS: dict[type, dict[str, Any]] = {
     kind: get_type_hints(kind)
     for kind in (
-        AddressSnapshot, RouterSnapshot, UsageSnapshot, CheckSnapshot, RealSnapshot, VirtualSnapshot, DaemonSnapshot)
+        AddressSnapshot, TrackSnapshot, GroupSnapshot, RouterSnapshot, UsageSnapshot, CheckSnapshot, RealSnapshot,
+        VirtualSnapshot, ThingSnapshot, SessionSnapshot, DaemonSnapshot)
 }
 
 
-Snapshot = DaemonSnapshot | RouterSnapshot | VirtualSnapshot
+Snapshot = DaemonSnapshot | RouterSnapshot | GroupSnapshot | VirtualSnapshot
 
 
 def encode(snapshot: Snapshot) -> str:
@@ -222,6 +314,13 @@ def from_document(document: object, kind: type[T]) -> T:
     if not isinstance(document, dict) or document.get("hakeep") != VERSION:
         raise SnapshotError(f"this is not a hakeep document of version {VERSION}")
     return _dataclass(kind, document, kind.__name__)
+
+
+def parts(documents: object, kind: type[T]) -> tuple[T, ...]:
+    """Parts of a snapshot, each of class `kind`, as another worker wrote them down. Raises SnapshotError."""
+    if not isinstance(documents, list):
+        raise SnapshotError(f"{kind.__name__}: this is not a list")
+    return tuple([_dataclass(kind, document, kind.__name__) for document in documents])
 
 
 def load(text: str | bytes) -> object:

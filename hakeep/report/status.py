@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hakeep.report import status_tracking
 from hakeep.report.duration import render_duration
-from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, RouterSnapshot
+from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, RouterSnapshot, TrackSnapshot
 from hakeep.report.status_virtual import details as virtual_details
 from hakeep.report.status_virtual import render as render_virtual
 from hakeep.report.table import BOLD, DIM, GREEN, RED, YELLOW, Cell, ago, flow, paint, printable, table
@@ -35,12 +36,16 @@ def render_status(
         lines += ["", *render_virtual(snapshot, now, width, color)]
     if not snapshot.routers and not snapshot.virtual_servers:
         lines += ["", "No VRRP instances are configured."]
+    if snapshot.groups:
+        lines += ["", *_groups(snapshot, width, color)]
     lines += [paint(note, YELLOW, color) for note in _notes(snapshot)]
     if verbose:
         for router in snapshot.routers:
             lines += ["", *_details(router, now, color)]
         for virtual in snapshot.virtual_servers:
             lines += ["", *virtual_details(virtual, now, color)]
+        lines += status_tracking.things(snapshot.things, now, width, color)
+        lines += status_tracking.sessions(snapshot.sessions, now, width, color)
         counted = ", ".join(_counted(snapshot.packets))
         lines += ["", f"packets for no router, or refused: {counted}"] if counted else []
     return "\n".join(lines) + "\n"
@@ -99,6 +104,30 @@ def _row(router: RouterSnapshot, now: float) -> list[Cell]:
     ]
 
 
+def _groups(snapshot: DaemonSnapshot, width: int, color: bool) -> list[str]:
+    rows = [[Cell(heading, DIM) for heading in ("SYNC GROUP", "STATE", "INSTANCES")]]
+    rows += [
+        [Cell(printable(group.name)), Cell(printable(group.state or "changing"), STATE_COLORS.get(group.state, "")),
+         Cell(printable(" ".join(group.members)))]
+        for group in snapshot.groups
+    ]
+    return [line for lines in table(rows, width, color) for line in lines]
+
+
+def _tracked(track: TrackSnapshot) -> str:
+    """One thing that a router goes by, in words."""
+    state = "not known yet" if track.well is None else "well" if track.well else "failed"
+    if track.kind == "file" and track.well is not None:
+        state = f"says {track.value}"
+    if track.why:
+        state += f" ({track.why})"
+    if track.steady_in:
+        state += f", unsteady: counts as well in {track.steady_in:.0f} s (flap {track.flaps})"
+    effect = "FAULT" if track.fault else f"{track.effect:+d}" if track.effect else "no effect"
+    weight = f"weight {track.weight}{' reverse' if track.reverse else ''}{f', of {track.group}' if track.group else ''}"
+    return printable(f"{track.kind} {track.name}: {state}: {effect} ({weight})")
+
+
 def _master(router: RouterSnapshot) -> str:
     if router.state == "MASTER" and router.master in (None, router.source):
         return "itself"
@@ -146,6 +175,8 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
         "sends from": router.source,
         "master": _master(router)
         + (f", adverts every {router.master_advert_int:g}s" if router.master_advert_int else ""),
+        "sync group": router.group,
+        "goes by": "; ".join(map(_tracked, router.tracks)),
         "fence": router.fence,
         "lease": "" if _lease(router) == "-" else _lease(router),
         "bounds": router.bounds,

@@ -234,7 +234,7 @@ def _usage(usage: UsageSnapshot | None) -> list[Cell]:
     if usage is None:
         return [Cell("-", DIM, right=True)] * 3
     counts = (usage.active, usage.inactive, usage.connection_rate)
-    return [Cell(str(count), right=True) for count in counts]
+    return [Cell("-", DIM, right=True) if count is None else Cell(str(count), right=True) for count in counts]
 
 
 # ------------------------------------------------------------------------------------------------------ the details

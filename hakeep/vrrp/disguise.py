@@ -41,7 +41,7 @@ class Disguise:
         for instance in settings.vrrp:
             self._instances.setdefault((instance.family, instance.virtual_router_id), []).append(instance)
             self._passwords.add(instance.auth_pass.rstrip(b"\0"))
-        return replace(settings, globals=self._scripts(settings.globals), vrrp=tuple(map(self.instance, settings.vrrp)))
+        return replace(settings, globals=self._globals(settings.globals), vrrp=tuple(map(self.instance, settings.vrrp)))
 
     def instance(self, instance: VrrpInstance) -> VrrpInstance:
         """The same instance with digests for secrets."""
@@ -60,6 +60,10 @@ class Disguise:
         if isinstance(event, Received):
             return event._replace(data=self._without_passwords(self._packet(event)))
         return event
+
+    def _globals(self, settings: Global) -> Global:
+        """The password of the mail relay and what stands for one on the web are of no use for a replay."""
+        return replace(self._scripts(settings), smtp_login=(), notify_webhook="", notify_webhook_secret="")
 
     def _scripts(self, settings: _Scripts) -> _Scripts:
         """What names scripts, with their arguments hidden. Other arguments are other digests, so changes are seen."""

@@ -24,11 +24,14 @@ from hakeep.vrrp import messages as m
 from hakeep.vrrp import wanted
 from hakeep.vrrp.announce import Announcer
 from hakeep.vrrp.authentication import AuthMemory
+from hakeep.vrrp.debounce import Debounce
+from hakeep.vrrp.group import SyncGroup
 from hakeep.vrrp.holding import Holding
 from hakeep.vrrp.observe import Host, acceptable
 from hakeep.vrrp.receive import Advert, Discard, Substance, substance
 from hakeep.vrrp.router import VirtualRouter
 from hakeep.vrrp.timers import NEVER
+from hakeep.vrrp.tracking import Key
 
 _AH = 51
 
@@ -52,7 +55,8 @@ class Engine:
     """All virtual routers of a worker.
 
     `hold_until` is the monotonic time before which there are no elections (vrrp_startup_delay). `marks` are routers
-    that were MASTER in a worker that died; those whose last advert is young enough resume.
+    that were MASTER in a worker that died; those whose last advert is young enough resume. `tracked` is what was known
+    before of the things that are tracked.
     """
 
     def __init__(
@@ -66,11 +70,15 @@ class Engine:
         marks: Mapping[str, Mark] | None = None,
         out: list[m.Effect] | None = None,
         standby: Mapping[str, m.Commanded] | None = None,
+        tracked: Iterable[m.Tracked] = (),
     ) -> None:
         self.out: list[m.Effect] = [] if out is None else out
         self.host = Host()
         self.announcer = Announcer(settings.globals.garp_limits)
+        self.debounce = Debounce()
         self.routers: dict[str, VirtualRouter] = {}
+        self.groups: dict[str, SyncGroup] = {}
+        self.tracked: dict[Key, m.Tracked] = {(t.kind, t.name): t for t in tracked}  # type: ignore[misc]
         self.unknown_vrids = 0
         self.discarded = 0
         self.malformed = 0
@@ -87,11 +95,15 @@ class Engine:
         self._shared: dict[AddressKey, list[Holding]] = {}  # those that several routers name
         self._on: dict[str, list[VirtualRouter]] = {}  # whom an interface concerns
         self._departing: list[VirtualRouter] = []  # those that a reload has removed
+        self._going_by: dict[Key, list[VirtualRouter]] = {}  # whom a tracked thing concerns
+        self._stirred: list[SyncGroup] = []  # those with a member that has moved
+        self._held_back: list[VirtualRouter] = []  # those that wait for what they go by to become known
         self._bound: dict[str, object] = {}
         self._logged: dict[tuple[str, str], float] = {}
         self._stopping = False
         self._finished = False
-        self.host.replace_all(links, addresses)
+        self.debounce.configure(settings.link_delays)
+        self.host.replace_all([self.debounce.hear(now, link) for link in links], addresses)
         self._install(settings, now)
 
     # ------------------------------------------------------------------------------------------------ the door
@@ -101,7 +113,7 @@ class Engine:
         """When `Ticked` is due, in monotonic seconds; inf when nothing is."""
         if self._departing and any(router.finished for router in self._departing):
             return 0.0
-        return min(self._next_timer(), self.announcer.deadline)
+        return min(self._next_timer(), self.announcer.deadline, self.debounce.deadline)
 
     def _next_timer(self) -> float:
         """The first entry of the heap, once those that are out of date have been put where they belong."""
@@ -127,7 +139,7 @@ class Engine:
         if self._departing:
             return self.deadline
         timer = self._heap[0][0] if self._heap else NEVER
-        return timer if timer < self.announcer.deadline else self.announcer.deadline
+        return min(timer, self.announcer.deadline, self.debounce.deadline)
 
     @property
     def takes_over_next(self) -> bool:
@@ -143,6 +155,11 @@ class Engine:
         if self._departing:
             self._drop_departed()
         _HANDLERS[type(event)](self, now, event)
+        if self._held_back:
+            self._held_back, routers = [], self._held_back
+            self._begin([router for router in routers if router.state is m.State.INIT], now)
+        if self._stirred:
+            self._settle_groups(now)
         if self._stopping and not self._finished and all(r.finished for r in self.routers.values()):
             self._finished = True
             self.out.append(m.Finished())
@@ -206,6 +223,9 @@ class Engine:
     # ------------------------------------------------------------------------------------------------ facts
 
     def _ticked(self, now: float, _: m.Ticked) -> None:
+        if self.debounce.deadline <= now:
+            for link in self.debounce.due(now):
+                self._link_counts(now, link)
         heap = self._heap
         while heap and heap[0][0] <= now:
             at, name = heappop(heap)
@@ -213,6 +233,8 @@ class Engine:
                 continue
             router = self.routers[name]
             self._scheduled[name] = NEVER
+            if router.steady_at <= now:
+                self._observe(router, now)
             if router.deadline <= now:
                 router.due(now)
             self._touch(router)
@@ -292,17 +314,25 @@ class Engine:
                 self._touch(router)
 
     def _link_changed(self, now: float, event: m.LinkChanged) -> None:
-        before = self.host.links.get(event.name)
-        if event.link is None:
-            self.host.drop_link(event.name)
-        else:
-            self.host.links[event.name] = event.link
-        came_back = event.link is not None and event.link.usable and (before is None or not before.usable)
+        if event.link is not None:
+            self._link_counts(now, self.debounce.hear(now, event.link))
+            return
+        self.debounce.lose(event.name)
+        self.host.drop_link(event.name)
+        self._track_link(event.name, now)
         for router in self._on.get(event.name, ()):
             self._observe(router, now)
-            if event.link is None:
-                router.holding.recount()
-            elif came_back and router.state is m.State.MASTER:
+            router.holding.recount()
+            self._touch(router)
+
+    def _link_counts(self, now: float, link: Link) -> None:
+        before = self.host.links.get(link.name)
+        self.host.links[link.name] = link
+        came_back = link.usable and (before is None or not before.usable)
+        self._track_link(link.name, now)
+        for router in self._on.get(link.name, ()):
+            self._observe(router, now)
+            if came_back and router.state is m.State.MASTER:
                 router.holding.announce_again()
             self._touch(router)
 
@@ -344,7 +374,12 @@ class Engine:
                 self._touch(router)
 
     def _resync(self, now: float, event: m.Resync) -> None:
-        self.host.replace_all(event.links, event.addresses)
+        for name in self.host.links.keys() - {link.name for link in event.links}:
+            self.debounce.lose(name)
+        self.host.replace_all([self.debounce.hear(now, link) for link in event.links], event.addresses)
+        for kind, name in list(self._going_by):
+            if kind == "interface":
+                self._track_link(name, now)
         for router in self.routers.values():
             self._observe(router, now)
             router.holding.recount()
@@ -418,15 +453,56 @@ class Engine:
         )
 
     def _commanded(self, now: float, event: m.Commanded) -> None:
-        for name in event.routers:
-            router = self.routers.get(name)
-            if router is None or router.state in (m.State.STOP, m.State.DELETED):
+        for router in self._ordered(event.routers):
+            if router.state in (m.State.STOP, m.State.DELETED):
                 continue
             if event.command == "standby":
                 router.stand_by(now, event.until, event.even_if_alone)
             else:
                 router.end_standby(now)
             self._touch(router)
+
+    def _ordered(self, names: Iterable[str]) -> list[VirtualRouter]:
+        """The routers that an order is for: those of this name, with the rest of their groups, and groups."""
+        found: dict[str, VirtualRouter] = {}
+        for name in names:
+            router = self.routers.get(name)
+            if router is not None:
+                found[name] = router
+            for group in self.groups.values():
+                if name == group.name or router in group.members:
+                    found |= {member.name: member for member in group.members}
+        return list(found.values())
+
+    def _tracked(self, now: float, event: m.Tracked) -> None:
+        key: Key = (event.kind, event.name)  # type: ignore[assignment]
+        if self.tracked.get(key) == event:
+            return
+        self.tracked[key] = event
+        for router in self._going_by.get(key, ()):
+            router.tracking.hear(now, event)
+            self._observe(router, now)
+            self._touch(router)
+
+    def _track_link(self, name: str, now: float) -> None:
+        """An interface is a tracked thing, too, but one that we watch ourselves."""
+        if ("interface", name) in self._going_by:
+            self._tracked(now, self._link_as_tracked(name))
+
+    def _link_as_tracked(self, name: str) -> m.Tracked:
+        link = self.host.links.get(name)
+        why = "missing" if link is None else "" if link.usable else "down"
+        return m.Tracked("interface", name, link is not None and link.usable, 0, why)
+
+    def _settle_groups(self, now: float) -> None:
+        """Groups whose members have moved become of one mind; people hear of it once the members have told theirs."""
+        groups = self._stirred[:]
+        for group in groups:
+            group.settle(now)
+            group.tell()
+            for member in group.members:
+                self._touch(member)
+        self._stirred[:] = [group for group in self._stirred if group.untold]
 
     def _stopped(self, now: float, event: m.Stopped) -> None:
         self._stopping = True
@@ -442,7 +518,10 @@ class Engine:
 
     def _reloaded(self, now: float, event: m.Reloaded) -> None:
         if not self._stopping:
+            free = self.debounce.configure(event.settings.link_delays)
             self._install(event.settings, now)
+            for link in free:
+                self._link_counts(now, link)
 
     def _install(self, settings: Settings, now: float) -> None:
         """Make the routers what the settings say: go on with those that stay, stop and start the others."""
@@ -459,18 +538,55 @@ class Engine:
             routers[name] = stay.get(name) or self._new_router(instance, where[name], leases.get(name))
         self.routers = {**routers, **{router.name: router for router in self._departing}}
         self._name_addresses(where)
+        self._name_tracked(routers, now)
         for instance in settings.vrrp:
             if router := stay.get(instance.name):
                 self._rebind(router, instance, where[instance.name])
                 router.reload(instance, where[instance.name], leases.get(instance.name), now)
         self._index()
+        self._group(routers)
         for router in routers.values():
             self._observe(router, now)
-        for name, router in routers.items():
-            if name not in stay:
-                self._start(router, now)
+        for group in self.groups.values():
+            group.share_faults(now)
+        self._held_back = []
+        self._begin([router for router in routers.values() if router.state is m.State.INIT], now)
+        self._settle_groups(now)
         for router in self.routers.values():
             self._touch(router)
+
+    def _group(self, routers: Mapping[str, VirtualRouter]) -> None:
+        """Put the routers into their sync groups. A group that stays remembers what people were told of it."""
+        groups: dict[str, SyncGroup] = {}
+        for settings in self.settings.groups:
+            group = self.groups.get(settings.name) or SyncGroup(settings, self.out, self._stirred)
+            group.settings = settings
+            group.members = [routers[name] for name in settings.members if name in routers]
+            groups[settings.name] = group
+        self.groups = groups
+        member_of = {member.name: group for group in groups.values() for member in group.members}
+        for router in routers.values():
+            router.group = member_of.get(router.name)
+            if router.group is None:
+                router.wants = ""
+        self._stirred[:] = groups.values()
+
+    def _name_tracked(self, routers: Mapping[str, VirtualRouter], now: float) -> None:
+        """What every router goes by."""
+        self._name_followers(routers)
+        self.tracked = {key: known for key, known in self.tracked.items() if key in self._going_by}
+        for kind, name in self._going_by:
+            if kind == "interface":
+                self.tracked[kind, name] = self._link_as_tracked(name)
+        for instance in self.settings.vrrp:
+            routers[instance.name].tracking.configure(instance.tracks, instance.hold_down, self.tracked, now)
+
+    def _name_followers(self, routers: Mapping[str, VirtualRouter]) -> None:
+        """Whom the news of a thing concern."""
+        self._going_by = {}
+        for instance in self.settings.vrrp:
+            for track in instance.tracks:
+                self._going_by.setdefault((track.kind, track.name), []).append(routers[instance.name])
 
     def _remove_others(self, stay: Mapping[str, VirtualRouter], incoming: set[str], now: float) -> None:
         """Stop the routers that are configured no more. Whose name is taken by another one goes at once."""
@@ -494,16 +610,42 @@ class Engine:
             memory=AuthMemory.from_dict(mark.memory) if mark is not None else None,
         )
 
-    def _start(self, router: VirtualRouter, now: float) -> None:
+    def _begin(self, routers: Iterable[VirtualRouter], now: float) -> None:
+        """Start these routers, but for those that have to wait until something that they go by is known.
+
+        A group resumes as a whole or not at all: half of it is no MASTER.
+        """
+        ready: list[VirtualRouter] = []
+        for router in routers:
+            waits = router.waiting if router.group is None else router.group.waiting
+            (self._held_back if waits else ready).append(router)
+            if waits:
+                mark = self._marks.get(router.name)
+                router.hold_back(now if mark is None else mark.last_sent + router.down_interval / 2)
+                self._touch(router)
+        resuming = {router.name for router in ready if self._may_resume(router, now)}
+        for router in ready:
+            group = router.group
+            together = group is None or all(member.name in resuming for member in group.members)
+            self._start(router, now, resume=router.name in resuming and together)
+            self._touch(router)
+        for group in self.groups.values():
+            group.admit({router.name for router in ready}, now)
+
+    def _may_resume(self, router: VirtualRouter, now: float) -> bool:
+        mark = self._marks.get(router.name)
+        return mark is not None and not router.faults and now - mark.last_sent < router.down_interval / 2
+
+    def _start(self, router: VirtualRouter, now: float, *, resume: bool) -> None:
         order = self._standby.pop(router.name, None)
         if order is not None:
             router.begin_standby(order.until, order.even_if_alone)
         mark = self._marks.pop(router.name, None)
-        if mark is not None and not router.faults and now - mark.last_sent < router.down_interval / 2:
+        if mark is not None and resume:
             router.resume(now, mark.last_sent, mark.since)
-        else:
-            router.start(now, self.hold_until)
-            self.out.append(m.Reconcile((router.name,)))
+            return
+        router.start(now, self.hold_until)
+        self.out.append(m.Reconcile((router.name,)))
 
     def _name_addresses(self, where: Mapping[str, wanted.Devices]) -> None:
         """Which router an address belongs to. Former addresses stay named, so that they are seen to be removed."""
@@ -565,18 +707,16 @@ class Engine:
         """Let a router know what the host means for it."""
         if router.state in (m.State.STOP, m.State.DELETED):
             return
-        was_in_fault = router.state is m.State.FAULT
         router.source = self._rebind(router, router.settings, router.devices)
-        router.set_faults(self.host.faults(router.settings, router.devices, router.source), now)
-        if was_in_fault and router.state is not m.State.FAULT:
-            self._announce_source(router)
-
-    def _announce_source(self, router: VirtualRouter) -> None:
-        """Unicast after a fault: let switches and peers know where our own address is, so that adverts arrive."""
-        where, source = router.devices.base, router.source
-        if router.settings.unicast and where and source is not None:
-            own = VirtualAddress(Address(where, source, source.max_prefixlen))
-            self.out.append(m.Announce(router.name, (own,)))
+        router.judge(now)
+        failed = frozenset() if router.impaired else router.verdict.faults
+        if router.state is m.State.FAULT:
+            failed |= {f"{what} is not known yet" for what in router.verdict.waiting}
+        router.own_faults = self.host.faults(router.settings, router.devices, router.source) | failed
+        if router.group is not None:
+            router.group.stir()
+        else:
+            router.set_faults(router.own_faults, now)
 
     def _rebind(self, router: VirtualRouter, settings: VrrpInstance, where: wanted.Devices) -> IPAddress | None:
         """Have its sockets opened anew if what they depend on has changed. Returns the source address."""
@@ -605,7 +745,8 @@ def _on_the_wire(settings: VrrpInstance) -> VrrpInstance:
         settings, state="", priority=1, down_timer_adverts=3, track_src_ip=False, nopreempt=False, preempt_delay=0.0,
         lower_prio_no_advert=False, higher_prio_send_advert=False, owner_ignore_adverts=False, config_fault="",
         dont_track_primary=False, promote_secondaries=False, timer_expired_backup=None, garp=_ANY_GARP,
-        notify=_ANY_NOTIFY, vip_fence=True, vip_lease=None,
+        notify=_ANY_NOTIFY, vip_fence=True, vip_lease=None, tracks=(), sync_group="", hold_down=0.0,
+        last_standing=False,
     )
 
 
@@ -624,7 +765,9 @@ def identity(instance: VrrpInstance) -> object:
 def _interfaces(router: VirtualRouter) -> set[str]:
     where = router.devices
     addresses = (v.address.interface for v in router.holding.addresses)
-    return {where.base, where.link, where.out, where.home, *addresses, *(base for base, _ in where.elsewhere)}
+    routes = (hop.dev for entry in router.settings.routes if entry.track for hop in entry.route.nexthops if hop.dev)
+    elsewhere = (base for base, _ in where.elsewhere)
+    return {where.base, where.link, where.out, where.home, *addresses, *routes, *elsewhere}
 
 
 def _addressee(routers: list[VirtualRouter], packet: m.Received) -> VirtualRouter:
@@ -648,6 +791,7 @@ _HANDLERS: dict[type, Callable[[Engine, float, Any], None]] = {
     m.Heard: Engine._heard,
     m.Applied: Engine._applied,
     m.Refused: Engine._refused,
+    m.Tracked: Engine._tracked,
     m.Reloaded: Engine._reloaded,
     m.Commanded: Engine._commanded,
     m.Stopped: Engine._stopped,

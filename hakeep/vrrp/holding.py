@@ -213,6 +213,10 @@ class Holding:
             self.side["again"] = now + self._backoff
             self._backoff = min(2 * self._backoff, BACKOFF_MAX)
 
+    def look_again(self, at: float) -> None:
+        """Compare with the kernel then, if nothing else has us do it before."""
+        self.side["again"] = at
+
     def _again(self, now: float) -> None:
         self._losses = [at for at in self._losses if at > now - LOSS_WINDOW]
         self.out.append(Reconcile((self.name,)))
@@ -385,6 +389,11 @@ class Holding:
         """Wait no longer with what is to be told."""
         self.out += self._untold
         self._untold.clear()
+
+    @property
+    def told(self) -> bool:
+        """True when there is nothing left to tell."""
+        return not self._untold
 
     @property
     def settled(self) -> bool:

@@ -104,6 +104,20 @@ class Refused(NamedTuple):
     errno: int
 
 
+class Tracked(NamedTuple):
+    """What is known now of a thing that instances go by (see `settled_track.Track`).
+
+    `well` is None as long as nothing is known. Of a file `value` is the number in it, and `well` only says that it is
+    known. `why` is for people: "exited with status 1", "2 processes".
+    """
+
+    kind: str
+    name: str
+    well: bool | None
+    value: int = 0
+    why: str = ""
+
+
 class Reloaded(NamedTuple):
     """A new configuration holds from now on."""
 
@@ -130,7 +144,7 @@ class Stopped(NamedTuple):
 
 
 Event = (
-    Received | Ticked | Woken | LinkChanged | AddressChanged | Resync | Heard | Applied | Refused | Reloaded
+    Received | Ticked | Woken | LinkChanged | AddressChanged | Resync | Heard | Applied | Refused | Tracked | Reloaded
     | Commanded | Stopped
 )
 

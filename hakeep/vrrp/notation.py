@@ -15,17 +15,17 @@ from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-from hakeep.config import settled, settled_globals
+from hakeep.config import settled, settled_globals, settled_track
 from hakeep.objects import rtnl
-from hakeep.vrrp import messages, receive, wanted
+from hakeep.vrrp import engine, messages, receive, tracking, wanted
 
 #: Who may appear in a recording, by name. Nothing else is ever made from one.
 CLASSES: Mapping[str, type] = {
     kind.__name__: kind
-    for module in (settled, settled_globals, rtnl, messages)
+    for module in (settled, settled_globals, settled_track, rtnl, messages)
     for kind in vars(module).values()
     if isinstance(kind, type) and kind.__module__ == module.__name__ and not kind.__name__.startswith("_")
-} | {"Advert": receive.Advert, "Devices": wanted.Devices}
+} | {"Advert": receive.Advert, "Devices": wanted.Devices, "Verdict": tracking.Verdict, "Mark": engine.Mark}
 
 
 class NotationError(ValueError):

@@ -129,6 +129,7 @@ class Host:
     def _needed(instance: VrrpInstance, where: Devices) -> dict[str, bool]:
         """The interfaces it cannot do without, and whether their being down matters."""
         needed = {v.address.interface: True for v in instance.addresses if v.address.interface and v.track}
+        needed |= {hop.dev: True for entry in instance.routes if entry.track for hop in entry.route.nexthops if hop.dev}
         for interface in (where.made, where.base):
             if interface:
                 needed[interface] = not instance.dont_track_primary

@@ -42,12 +42,14 @@ from hakeep.vrrp.transmit import uses_ah
 VERSION = 1
 
 #: Attributes that are objects of their own, or follow from the settings.
-_ROUTER = frozenset({"out", "holding", "memory", "receiver", "settings", "name", "devices", "followed"})
+_ROUTER = frozenset({
+    "out", "holding", "memory", "receiver", "settings", "name", "devices", "followed", "tracking", "group",
+})  # fmt: skip
 _HOLDING = frozenset({
     "out", "have", "shared", "announcer", "settings", "name", "devices", "lease", "addresses", "held", "_gap",
 })  # fmt: skip
 _ENGINE = (
-    "unknown_vrids", "discarded", "malformed", "hold_until", "_owners", "_keys", "_logged", "_stopping", "_finished",
+    "unknown_vrids", "discarded", "malformed", "hold_until", "_owners", "_keys", "_stopping", "_finished",
 )
 
 
@@ -143,8 +145,14 @@ def take_down(engine: Engine) -> Mapping[str, Any]:
         "have": tuple(host.have.values()),
         "others": tuple([address for per in host.others.values() for address in per.values()]),
         "told_whose": host._told_whose,
-        "engine": {**{name: getattr(engine, name) for name in _ENGINE}, "_logged": dict(engine._logged)},
+        "engine": {**{name: getattr(engine, name) for name in _ENGINE}, **{
+            name: dict(getattr(engine, name)) for name in ("_logged", "_marks", "_standby")}},
         "departing": tuple([router.name for router in engine._departing]),
+        "held_back": tuple([router.name for router in engine._held_back]),
+        "stirred": tuple([group.name for group in engine._stirred]),
+        "groups": {name: group.told for name, group in engine.groups.items()},
+        "tracked": tuple(engine.tracked.values()),
+        "waiting_links": tuple(engine.debounce.pending.values()),
         "routers": {name: _take_down_router(router) for name, router in engine.routers.items()},
         "queues": tuple([_take_down_queue(engine.announcer, queue) for queue in engine.announcer.queues]),
         "busy": frozenset(engine.announcer._busy),
@@ -155,6 +163,7 @@ def _take_down_router(router: VirtualRouter) -> Mapping[str, Any]:
     holding, memory = router.holding, router.memory
     return {
         "memory": (memory.ah_sequence, memory.hmac_last_sent, dict(memory.hmac_marks), memory.old_unicast_checksum),
+        "watched": router.tracking.memory(),
         "router": {
             **vars(router),
             "counters": dict(router.counters),
@@ -191,6 +200,7 @@ def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
                 "devices": known["router"]["devices"],
                 "lease": known["holding"]["lease"],
                 "memory": known["memory"],
+                "watched": known["watched"],
                 "router": {key: value for key, value in known["router"].items() if key not in _ROUTER},
                 "holding": {key: value for key, value in known["holding"].items() if key not in _HOLDING},
                 "held": known["holding"]["held"],
@@ -211,6 +221,14 @@ def resume(state: Mapping[str, Any]) -> Engine:
         _set(engine, name, value)
     engine.routers = {name: _router(engine, known) for name, known in state["routers"].items()}
     engine._departing = [engine.routers[name] for name in state["departing"]]
+    engine._held_back = [engine.routers[name] for name in state.get("held_back", ())]
+    engine.tracked = {(known.kind, known.name): known for known in state.get("tracked", ())}
+    engine._name_followers(engine.routers)
+    engine.debounce.remember(state.get("waiting_links", ()))
+    engine._group(engine.routers)
+    for name, told in state.get("groups", {}).items():
+        engine.groups[name].told = told
+    engine._stirred[:] = [engine.groups[name] for name in state.get("stirred", ())]
     engine.host.name(engine._owners)
     engine._share()
     _queues(engine, state)
@@ -237,6 +255,7 @@ def _router(engine: Engine, known: Mapping[str, Any]) -> VirtualRouter:
     for name, value in known["holding"].items():
         _set(router.holding, name, value)
     router.holding.held = {virtual.address.key: virtual for virtual in known["held"]}
+    router.tracking.remember(known.get("watched", ()))
     return router
 
 
@@ -244,7 +263,7 @@ def _set(target: object, name: str, value: Any) -> None:
     """Set an attribute in the kind of container that it was made with."""
     made = getattr(target, name)
     if isinstance(made, dict):
-        value = {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
+        value = {key: list(item) if type(item) is tuple else item for key, item in value.items()}
     elif isinstance(made, set):
         value = set(value)
     elif isinstance(made, list):

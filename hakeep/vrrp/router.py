@@ -6,7 +6,7 @@ A router is always in one state. Three kinds of things happen to it:
 
 * its **timer** runs out (`due`): a BACKUP has waited its master down interval, a MASTER's next advert is due;
 * an **advert** of another router is heard (`hear`): how it compares with us is put in one word, its `Standing`;
-* the world **changes** (`set_faults`, `reload`, `stand_by`, `stop` ...).
+* the world **changes** (`set_faults`, `judge`, `reload`, `stand_by`, `stop` ...).
 
 `ANSWERS` says what an advert of each standing does in each state; there is no other place where adverts matter.
 
@@ -18,22 +18,25 @@ Rules that hold everywhere:
 4. Addresses are never commanded. `holding.held` is what should be there; the engine compares it with the kernel.
 5. Who overslept has no say: a MASTER that could not run while a backup may have taken over is BACKUP first.
 6. Scripts hear of MASTER when the addresses are there, and of everything else when they are gone.
+7. A member of a sync group says what it wants; what becomes of it its group decides, when all has been heard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from typing import Protocol
 
-from hakeep.config.settled import VrrpInstance
+from hakeep.config.settled import VirtualAddress, VrrpInstance
 from hakeep.objects.rtnl import Address, AddressKey, IPAddress
 from hakeep.vrrp import timers, wanted
 from hakeep.vrrp.announce import Announcer
 from hakeep.vrrp.authentication import AuthMemory
 from hakeep.vrrp.holding import Holding
-from hakeep.vrrp.messages import Advertise, Changed, Effect, Level, Log, NotifyChange, State
+from hakeep.vrrp.messages import Advertise, Announce, Changed, Effect, Level, Log, NotifyChange, State
 from hakeep.vrrp.receive import COUNTERS, Advert, Receiver
 from hakeep.vrrp.timers import NEVER
+from hakeep.vrrp.tracking import LAST_BAND, Tracking, Verdict, effective_priority
 
 #: Answers to adverts of lower priority are at least this far apart: a broken neighbour must not make us flood the link.
 ANSWER_GAP = 0.05
@@ -58,6 +61,24 @@ class Standing(Enum):
     EQUAL_BELOW = "the same priority and a lower address"
     WORSE = "lower priority"
     TWIN = "the same priority and our own address"
+
+
+class Group(Protocol):
+    """What a router knows of its sync group (`group.SyncGroup`)."""
+
+    name: str
+    members: list[VirtualRouter]
+
+    @property
+    def all_at_once(self) -> bool:
+        """Whether every member would become MASTER without listening."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a member cannot start yet."""
+
+    def stir(self) -> None:
+        """Something has happened to a member."""
 
 
 class VirtualRouter:
@@ -86,8 +107,16 @@ class VirtualRouter:
         self.state = State.INIT
         self.since = 0.0
         self.why = "starting"
-        self.faults: frozenset[str] = frozenset()
+        self.faults: frozenset[str] = frozenset()  # why it is in FAULT: its own, or those of its group
+        self.own_faults: frozenset[str] = frozenset()
         self.source: IPAddress | None = None
+        # what moves its priority
+        self.tracking = Tracking()
+        self.verdict = Verdict()
+        self.steady_at = NEVER  # when something that was unsteady counts as well again
+        # its sync group, and why it wants to be MASTER together with that ("" = it does not)
+        self.group: Group | None = None
+        self.wants = ""
         # whom we follow as BACKUP; ourselves as MASTER
         self.master: IPAddress | None = None
         self.master_priority = 0
@@ -110,6 +139,7 @@ class VirtualRouter:
         self._discarding: IPAddress | None = None  # whose lower adverts are refused: said once
         self._passed_over: Advert | None = None  # the last advert that was refused, as long as none was followed
         self._resigned: IPAddress | None = None  # who sent priority 0, as long as none was followed or refused
+        self.hold_until = 0.0  # there are no elections before
         self.preempt_at: float | None = None
         self.rival_at: float | None = None  # when another owner was first heard
         self.lowered = False  # an owner that gives way to another owner
@@ -125,6 +155,7 @@ class VirtualRouter:
         self.devices = devices
         self.holding.configure(settings, devices, lease)
         self.receiver = Receiver(settings, self.memory)
+        self._effective = effective_priority(settings.priority, self.verdict, last_standing=settings.last_standing)
         if settings.version == 2 or self.master is None or self.state is not State.BACKUP:
             self.master_interval = settings.advert_int
         self._recompute()
@@ -149,17 +180,36 @@ class VirtualRouter:
             return 1
         if self.lowered:
             return 254
-        return self.settings.priority
+        return self._effective
+
+    @property
+    def base_priority(self) -> int:
+        """What trackers are added to."""
+        return 254 if self.lowered else self.settings.priority
+
+    @property
+    def waiting(self) -> bool:
+        """True while it cannot start, because something that it goes by is not known yet."""
+        return self.state is State.INIT and bool(self.verdict.waiting) and not self.own_faults
+
+    @property
+    def impaired(self) -> bool:
+        """Checks have failed, and it is `last_standing`: it serves only if there is nobody better."""
+        return self.settings.last_standing and bool(self.verdict.faults)
 
     @property
     def owner(self) -> bool:
-        """Address owner, and neither giving way to another one nor in standby."""
-        return self.settings.owner and not self.lowered and not self.standby
+        """Address owner, and neither giving way to another one, nor in standby, nor the last one standing."""
+        return self.settings.owner and not (self.lowered or self.standby or self.impaired)
+
+    @property
+    def may_begin_at_once(self) -> bool:
+        """Would it become MASTER without listening? An owner does; with AH it must hear first how far others are."""
+        return self.owner and self.settings.auth_type != "AH"
 
     @property
     def _at_once(self) -> bool:
-        """Does it become MASTER without listening? An owner does; with AH it must hear first how far the others are."""
-        return self.owner and self.settings.auth_type != "AH"
+        return self.may_begin_at_once if self.group is None else self.group.all_at_once
 
     @property
     def finished(self) -> bool:
@@ -179,6 +229,8 @@ class VirtualRouter:
     def deadline(self) -> float:
         """When `due` is due."""
         first = self.timer if self.timer < self.standby_until else self.standby_until
+        if self.steady_at < first:
+            first = self.steady_at
         return min(first, self.holding.deadline) if self.holding.side else first
 
     def _arm_advert(self, now: float) -> None:
@@ -220,6 +272,7 @@ class VirtualRouter:
             self.counters["late_wakeups"] += 1
             self.postponed = True
             self.suspicious = True
+            self.wants = ""  # its master may be back
             self._arm_down(max(self.timer, now + self.master_interval + self.skew), 0.0)
         else:
             self.late_at = NEVER
@@ -228,15 +281,24 @@ class VirtualRouter:
 
     def start(self, now: float, hold_until: float = 0.0) -> None:
         """INIT -> BACKUP, MASTER (owner) or FAULT. Before `hold_until` there are no elections."""
+        self.hold_until = hold_until
         if self.faults:
             self._enter_fault(now)
-            return
-        if self._at_once and now >= hold_until:
+        elif self._at_once and now >= hold_until:
             self._become_master(now, "owner of the addresses")
-            return
-        self._enter_backup(now, *(("standby by order", " (standby)") if self.standby else ("started", " (init)")))
-        if now < hold_until:
-            self._arm_down(hold_until, 0.0 if self._at_once else self.down_interval)
+        else:
+            self._enter_backup(now, *(("standby by order", " (standby)") if self.standby else ("started", " (init)")))
+
+    def hold_back(self, until: float) -> None:
+        """It cannot start yet: see `waiting`, of ours or of another member of the group.
+
+        What a process before us has left in the kernel may stay until then, because we may yet go on with it.
+        """
+        why = f"waiting to know of {', '.join(self.verdict.waiting) or 'what its sync group goes by'}"
+        if why != self.why:
+            self.why = why
+            self.out.append(Changed(self.name, self.state))
+            self.holding.look_again(until)
 
     def resume(self, now: float, last_sent: float, since: float = 0.0) -> None:
         """Go on as MASTER where a worker that died left off; the addresses are there already, `since` then if known."""
@@ -371,17 +433,22 @@ class VirtualRouter:
         if advert.priority >= self.priority:
             self.preempt_at = None
         self._passed_over = self._resigned = None
+        self.wants = ""
         self.followed = None if advert.notes else advert  # what is to be counted needs a look each time
         self.postponed = False
         self._arm_down(at, self.down_interval)
 
     def _weigh(self, advert: Advert, now: float, at: float) -> None:
-        """A master of lower priority: tolerated by nopreempt, standby or preempt_delay, else its days are counted."""
+        """A master of lower priority: tolerated by nopreempt, standby or preempt_delay, else its days are counted.
+
+        Not if it is the `last_standing` of those with failed checks and we are well: it waits for somebody like us.
+        """
         settings = self.settings
+        spent = settings.last_standing and advert.priority <= LAST_BAND < self.priority
         if settings.preempt_delay and self.preempt_at is None:
             self.preempt_at = at + settings.preempt_delay
         waiting = self.preempt_at is not None and at < self.preempt_at
-        if settings.nopreempt or self.standby or waiting:
+        if self.standby or ((settings.nopreempt or waiting) and not spent):
             self._follow(advert, now, at)
             if waiting:
                 self.followed = None  # the next one may have to be judged otherwise
@@ -470,15 +537,33 @@ class VirtualRouter:
     # ------------------------------------------------------------------------------------------------- transitions
 
     def _master_is_down(self, now: float) -> None:
-        why = self._vacancy()
+        if self.standby and self.even_if_alone:
+            self._arm_down(now, self.down_interval)
+        elif self.group is not None:
+            self.wants, self.followed = self._vacancy(), None
+            self._arm_down(now, self.down_interval)
+            self.group.stir()
+        else:
+            self.take_over(now, self._vacancy())
+
+    def take_over(self, now: float, why: str) -> None:
+        """BACKUP -> MASTER, because there is none: `why` in words."""
         if self.standby:
-            if self.even_if_alone:
-                self._arm_down(now, self.down_interval)
-                return
             self.log(Level.WARNING, "in standby, but no other router is heard: serving until one is")
             self.alone = True
             why = f"in standby, but {why}"
+        if self.impaired:
+            self._say_impaired()
         self._become_master(now, why)
+
+    def give_way_with(self, other: VirtualRouter, now: float) -> None:
+        """Another member of the sync group is BACKUP: so are we, without a word. If it woke up too late, so did we."""
+        why = f"{other.name} of the same sync group is not MASTER"
+        if other.postponed:
+            self.suspicious = self.postponed = True
+            self._step_down(now, why, self.settings.advert_int + self.skew)
+        else:
+            self._step_down(now, why, self.down_interval, overlap=timers.overlap(len(self.holding.held)))
 
     def _vacancy(self) -> str:
         """In words, why there is a MASTER to be replaced, or none: what status says of the one that takes over."""
@@ -510,7 +595,8 @@ class VirtualRouter:
         self.master_interval = self.settings.advert_int
         self.preempt_at = None
         self._recompute()
-        self._arm_down(now, self.down_interval)
+        held = now < self.hold_until
+        self._arm_down(self.hold_until if held else now, 0.0 if held and self._at_once else self.down_interval)
         self._tell("BACKUP")
 
     def _step_down(self, now: float, why: str, wait: float, *, overlap: float = 0.0) -> None:
@@ -529,9 +615,15 @@ class VirtualRouter:
         if state is not State.MASTER:
             self.memory.restart_ah_sequence()
         self.state, self.since, self.why = state, now, why
+        self._has_moved()
         self._discarding = self._passed_over = self._resigned = None
         self.log(Level.NOTICE, line)
         self.out.append(Changed(self.name, state))
+
+    def _has_moved(self) -> None:
+        self.wants = ""
+        if self.group is not None:
+            self.group.stir()
 
     def _enter_fault(self, now: float) -> None:
         if self.state is State.MASTER:
@@ -559,10 +651,49 @@ class VirtualRouter:
         elif faults:
             self.why = ", ".join(sorted(faults))
             self.out.append(Changed(self.name, self.state))
-        elif self._at_once:
-            self._become_master(now, "owner of the addresses; the fault is over")
         else:
-            self._enter_backup(now, "the fault is over")
+            if self._at_once and now >= self.hold_until:
+                self._become_master(now, "owner of the addresses; the fault is over")
+            else:
+                self._enter_backup(now, "the fault is over")
+            self._announce_source()
+
+    def _announce_source(self) -> None:
+        """Unicast after a fault: let switches and peers know where our own address is, so that adverts arrive."""
+        where, source = self.devices.base, self.source
+        if self.settings.unicast and where and source is not None:
+            own = VirtualAddress(Address(where, source, source.max_prefixlen))
+            self.out.append(Announce(self.name, (own,)))
+
+    def judge(self, now: float) -> None:
+        """Look anew at what the tracked things say: our priority follows. (FAULT is for `set_faults`.)"""
+        before, impaired = self.priority, self.impaired
+        self.verdict = self.tracking.judge(now)
+        self.steady_at = self.tracking.deadline(now)
+        self._effective = effective_priority(
+            self.settings.priority, self.verdict, last_standing=self.settings.last_standing)
+        if self.priority != before:
+            self._revalue()
+            self._priority_changed(before, now)
+        if self.state is State.MASTER and self.impaired and not impaired:
+            self._say_impaired()
+
+    def _say_impaired(self) -> None:
+        failed = ", ".join(sorted(self.verdict.faults))
+        self.log(Level.WARNING, f"the last one standing: serving although {failed}, until somebody better does")
+
+    def _priority_changed(self, before: int, now: float) -> None:
+        """Our adverts say so from the next one on. Whom we followed or passed over has to be compared with us anew."""
+        self.log(Level.INFO, f"Changing effective priority from {before} to {self.priority}")
+        self.followed = None
+        passed_over = self._passed_over
+        if (self.state is State.BACKUP and passed_over is not None
+                and self.standing(passed_over) not in (Standing.WORSE, Standing.RESIGNED)):
+            self._follow(passed_over, now, self.last_heard)  # it was about to be preempted, and is good enough now
+        if self.settings.notify.priority_changes and self.state in (State.MASTER, State.BACKUP):
+            what = "MASTER_PRIORITY" if self.state is State.MASTER else "BACKUP_PRIORITY"
+            self.holding.tell_after(NotifyChange("INSTANCE", self.name, what, self.priority))
+        self.out.append(Changed(self.name, self.state))
 
     # ------------------------------------------------------------------------------------------------- orders
 
@@ -578,6 +709,7 @@ class VirtualRouter:
         what = "FAULT" if deleted and not self.settings.notify.deleted_is_a_state else state.value
         self.state, self.since = state, now
         self.why = "removed from the configuration" if deleted else "stopping"
+        self._has_moved()
         self._disarm()
         self.standby_until = NEVER
         if was_master:
@@ -631,8 +763,13 @@ class VirtualRouter:
         self.out.append(Changed(self.name, self.state))
         if self.state is State.MASTER:
             self._advertise_at_once(now)
-        elif self.state is State.BACKUP and self.owner:
-            self._become_master(now, "owner of the addresses; standby is over")
+        elif self.state is State.BACKUP and self.owner and now >= self.hold_until:
+            why = "owner of the addresses; standby is over"
+            if self.group is None:
+                self._become_master(now, why)
+            else:
+                self.wants = why
+                self.group.stir()
 
     def _revalue(self) -> None:
         """Our priority counts for more, or less: a BACKUP moves its running timer by the difference."""
@@ -654,7 +791,7 @@ class VirtualRouter:
         """New settings for the same virtual router: change what differs, and nothing else."""
         if settings == self.settings and devices == self.devices and lease == self.holding.lease:
             return
-        old, before = self.settings, self.holding.addresses
+        old, before, priority = self.settings, self.holding.addresses, self.priority
         waited = self.timer - self.down_interval  # when a BACKUP last armed its timer
         interval = self.master_interval
         self._configure(settings, devices, lease)
@@ -667,14 +804,8 @@ class VirtualRouter:
             self.holding.update(now, before)
         elif self.state is State.BACKUP:
             self._arm_down(waited if interval == self.master_interval else now, self.down_interval)
-            passed_over = self._passed_over
-            if passed_over is not None and self.standing(passed_over) not in (Standing.WORSE, Standing.RESIGNED):
-                self._follow(passed_over, now, self.last_heard)  # it was about to be preempted, and is good enough now
-        if settings.priority != old.priority:
-            self.log(Level.INFO, f"Changing effective priority from {old.priority} to {self.priority}")
-            if settings.notify.priority_changes:
-                what = "MASTER_PRIORITY" if self.state is State.MASTER else "BACKUP_PRIORITY"
-                self.holding.tell_after(NotifyChange("INSTANCE", self.name, what, self.priority))
+        if self.priority != priority:
+            self._priority_changed(priority, now)
         self.out.append(Changed(self.name, self.state))
 
 

@@ -30,6 +30,8 @@ vrrp_instance VI_1 {
 """
 FATAL = GOOD.replace("51", "256")
 WRONG = GOOD.replace("priority 100", "prioritty 100")  # keepalived complains and runs
+#: hakeep cannot do that, and going on without it would be unsafe.
+ELSEWHERE = "net_namespace_ipvs front\n"
 TWICE = GOOD + GOOD.replace("192.0.2.100", "192.0.2.101")
 #: An interface 'vip0' with 192.0.2.11/24, in a network namespace that ends with the command.
 IN_NAMESPACE = ["unshare", "--net", "sh", "-c", "ip link add vip0 type veth peer name vip1 && "
@@ -143,6 +145,7 @@ def test_colors_on_a_terminal(
 # ------------------------------------------------------------------------------------------------- real configurations
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not CLEAN, reason="the corpus of real configurations is not here")
 def test_what_keepalived_finds_clean_has_no_error(run: Run) -> None:
     """Not even where hakeep cannot do yet what is asked for; the daemon then says so when it is started."""
@@ -157,8 +160,8 @@ def test_what_keepalived_finds_clean_has_no_error(run: Run) -> None:
     assert wrong == {}
 
 
-def test_what_hakeep_cannot_do_yet_is_a_warning(run: Run, write: Any) -> None:
-    path = write("tracks.conf", GOOD.replace("priority 100", "track_interface { eth1 }"))
+def test_what_hakeep_cannot_do_is_a_warning(run: Run, write: Any) -> None:
+    path = write("elsewhere.conf", ELSEWHERE + GOOD)
     done = run("hakeep", "check", "--strict", "--format", "json", path)
     (found,) = (json.loads(line) for line in done.stdout.splitlines())
     assert (found["code"], found["severity"], found["stops"], done.returncode) == ("HK901", "warning", True, 0)
@@ -166,7 +169,7 @@ def test_what_hakeep_cannot_do_yet_is_a_warning(run: Run, write: Any) -> None:
 
 @pytest.mark.netns
 def test_the_daemon_still_refuses_what_it_cannot_do(run: Run, write: Any, tmp_path: Path) -> None:
-    path = write("tracks.conf", GOOD.replace("eth0", "vip0").replace("priority 100", "track_interface { vip1 }"))
+    path = write("elsewhere.conf", ELSEWHERE + GOOD.replace("eth0", "vip0"))
     done = run("hakeepd", "-n", "-l", "-G", "-f", path, "-p", str(tmp_path / "pid"), before=IN_NAMESPACE)
     assert (done.returncode, "--ignore-unsupported" in done.stderr) == (2, True)
     assert run("hakeepd", "-t", "-f", path, before=IN_NAMESPACE).returncode == 0
@@ -379,3 +382,13 @@ def test_a_code_that_is_none(run: Run, word: str, meant: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"hakeep: there is no {word}; ")
     assert meant in done.stderr
+
+
+def test_it_tells_which_failures_move_a_sync_group(run: Run, write: Any) -> None:
+    group = "vrrp_sync_group G {\n    group {\n        VI_1\n        VI_2\n    }\n}\n"
+    other = GOOD.replace("VI_1", "VI_2").replace("eth0", "eth1").replace("51", "52").replace("2.100", "2.102")
+    path = write("group.conf", GOOD + other + group)
+    done = run("hakeep", "check", path)
+    said = "G: when eth0 (VI_1) or eth1 (VI_2) fails, VI_1 and VI_2 hand over together"
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, said)
+    assert said not in run("hakeep", "check", "--format", "concise", path).stdout

@@ -42,6 +42,7 @@ def daemon(tmp_path: Path) -> Iterator[FakeDaemon]:
     (Outcome.UNCHANGED, 0, "means what it meant before"),
     (Outcome.REFUSED, 1, "refuses the configuration"),
     (Outcome.GIVEN_UP, 1, "went back to the one before"),
+    (Outcome.AWAITED, 1, "not all of it is in force yet"),
 ])
 def test_reload_says_what_became_of_it(
     daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], outcome: Outcome, status: int, words: str

@@ -159,12 +159,10 @@ def test_the_test_mode_tells_of_what_hakeepd_will_not_do(
     path.write_text("""global_defs {
     dynamic_interfaces
 }
+net_namespace_ipvs front
 vrrp_instance web {
     interface lo
     virtual_router_id 51
-    track_interface {
-        nosuch0
-    }
     virtual_ipaddress {
         192.0.2.100
     }
@@ -172,7 +170,7 @@ vrrp_instance web {
 """)
     assert main(["-t", "-f", str(path), *more]) == status
     said = capsys.readouterr().err
-    assert said.count("HK901") == 1 and f"{path}:8" in said
+    assert said.count("HK901") == 1 and f"{path}:4" in said
 
 
 def test_two_daemons_make_the_run_directory_at_the_same_time(tmp_path: Path) -> None:

@@ -187,11 +187,10 @@ def test_what_is_wrong_is_told_on_opening_and_after_changes(editor: Editor, tmp_
     assert not (tmp_path / "hakeep.conf").exists(), "it was never saved"
 
 
-def test_what_hakeep_does_not_do_yet_is_a_warning(editor: Editor, tmp_path: Path) -> None:
+def test_what_hakeep_does_not_do_is_a_warning(editor: Editor, tmp_path: Path) -> None:
     uri = editor.open(tmp_path / "hakeep.conf", CLEAN)
     assert editor.diagnostics(uri) == []
-    rules = "    virtual_rules {\n        from 192.0.2.9 preference 7\n    }\n"
-    editor.change(uri, CLEAN.replace("    virtual_ip", f"{rules}    virtual_ip"))
+    editor.change(uri, f"net_namespace_ipvs front\n{CLEAN}")
     (found,) = editor.diagnostics(uri)
     assert (found["code"], found["severity"]) == ("HK901", 2)
     editor.change(uri, CLEAN)

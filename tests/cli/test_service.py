@@ -33,7 +33,7 @@ def test_what_the_daemon_relies_on() -> None:
     assert "WatchdogSec" in unit
     assert set(unit["CapabilityBoundingSet"].split()) == {
         "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_NICE", "CAP_IPC_LOCK", "CAP_SETUID", "CAP_SETGID", "CAP_KILL",
-        "CAP_CHOWN", "CAP_DAC_OVERRIDE",
+        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_NET_BIND_SERVICE",
     }  # fmt: skip
     assert not unit.keys() & {"ProtectKernelTunables", "RestrictRealtime", "NoNewPrivileges", "PrivateTmp", "User"}
 

@@ -57,6 +57,16 @@ def test_keywords_of_the_block() -> None:
     assert labels("global_defs { router_|") == ["router_id"]
 
 
+def test_our_own_trackers() -> None:
+    assert inside("track_ping g|") == ["gateway"]
+    assert "count" in inside("track_ping gateway |")
+    assert {"weight", "reverse", "table"} <= set(inside("track_route default |"))
+    services = "virtual_server 192.0.2.10 80 {\n}\nvirtual_server_group shop {\n}\n"
+    assert set(labels(services + "vrrp_instance web {\ntrack_virtual_server |")) >= {"192.0.2.10", "fwmark", "group"}
+    assert labels(services + "vrrp_instance web {\ntrack_virtual_server group |")[0] == "shop"
+    assert {"on", "off"} <= set(inside("last_standing |"))
+
+
 def test_old_and_obsolete_words_are_not_offered() -> None:
     assert "vmac_garp_intvl" not in inside("|")
     assert "native_ipv6" not in inside("|")

@@ -64,12 +64,102 @@ def test_no_difference(compare: Any, old: str, new: str) -> None:
     ("", "notify /x", Change("vrrp_instance a", "notify", "none", "/x", Effect.HOT)),
     ("mcast_src_ip 192.0.2.7", "mcast_src_ip 192.0.2.8",
      Change("vrrp_instance a", "mcast_src_ip", "192.0.2.7", "192.0.2.8", Effect.HOT)),
-    ("smtp_alert on", "", Change("vrrp_instance a", "smtp_alert", "true", None, Effect.NOTHING)),
-    ("", "track_script {\n chk\n}", Change("vrrp_instance a", "track_script", None, "chk", Effect.NOTHING)),
+    ("smtp_alert on", "", Change("vrrp_instance a", "smtp_alert", "on", "off", Effect.HOT)),
+    ("", "track_interface {\n eth9 weight -5 reverse\n}",
+     Change("vrrp_instance a", "track_interface", None, "eth9 weight -5 reverse", Effect.HOT)),
+    ("track_ping 10.0.0.1", "track_ping 10.0.0.1 weight 7",
+     Change("vrrp_instance a", "track_ping", "10.0.0.1", "10.0.0.1 weight 7", Effect.HOT)),
+    ("hold_down 3", "hold_down 4", Change("vrrp_instance a", "hold_down", "3", "4", Effect.HOT)),
+    ("", "last_standing on", Change("vrrp_instance a", "last_standing", "off", "on", Effect.HOT)),
 ])
 def test_one_difference_of_an_instance(compare: Any, old: str, new: str, change: Change) -> None:
     assert change in compare(BASE % old, BASE % new)
     assert len(compare(BASE % old, BASE % new)) == 1
+
+
+TRACKED = """
+global_defs {
+    enable_script_security
+}
+vrrp_script chk {
+    script /x
+    %s
+}
+vrrp_track_process web {
+    process nginx
+}
+%s
+vrrp_sync_group g {
+    group {
+        a
+        b
+    }
+    %s
+}
+""" + BASE % "track_script {\n chk\n}" + BASE.replace(" a ", " b ").replace("51", "52") % ""
+
+
+@pytest.mark.parametrize(("old", "new", "change"), [
+    (("", "", ""), ("interval 2", "", ""), "vrrp_script chk: interval: 1 -> 2"),
+    (("", "", ""), ("", "interface_up_down_delays {\n eth0 1 1.5\n}", ""),
+     ": + interface_up_down_delays eth0 1 1.5"),
+    (("", "linkbeat_interfaces {\n eth0\n}", ""), ("", "linkbeat_interfaces {\n eth0 MII\n}", ""),
+     ": linkbeat_interfaces: eth0 -> eth0 MII"),
+    (("", "", "notify /x"), ("", "", "notify /y"), "vrrp_sync_group g: notify: /x -> /y"),
+    (("", "", ""), ("weight -9", "", "sync_group_tracking_weight"),
+     "vrrp_instance a: track_script: chk -> chk weight -9"),
+    (("", "", ""), ("weight -9", "", ""), "vrrp_instance a: - track_script chk"),
+])
+def test_what_is_tracked(
+    compare: Any, old: tuple[str, ...], new: tuple[str, ...], change: str
+) -> None:
+    found = [f"{each.block}: {each}" for each in compare(TRACKED % old, TRACKED % new)]
+    assert found[0] == change
+    assert all(each.effect is Effect.HOT for each in compare(TRACKED % old, TRACKED % new))
+
+
+def test_a_tracker_of_the_group_is_one_of_each_member(compare: Any) -> None:
+    found = compare(TRACKED % ("", "", ""), TRACKED % ("", "", "track_process {\n web weight 3\n}"))
+    assert [f"{each.block}: {each}" for each in found] == [
+        f"vrrp_instance {name}: + track_process web weight 3 (of g)" for name in "ab"]
+
+
+def test_groups_come_and_go(compare: Any) -> None:
+    alone = TRACKED.replace("        a\n", "")
+    assert [str(change) for change in compare(TRACKED % ("", "", ""), alone % ("", "", ""))] == ["- group a"]
+    assert [(change.block, change.effect) for change in compare(BASE % "", BASE % "" + (
+        "vrrp_sync_group g {\n group {\n a\n }\n}\n"))] == [("vrrp_sync_group g", Effect.START)]
+
+
+SESSION = "bfd_instance s {\nneighbor_ip 192.0.2.9\n%s\n}\n" + BASE % "track_bfd {\n s\n}"
+
+
+@pytest.mark.parametrize(("old", "new", "changes"), [
+    ("", "min_rx 10\nmultiplier 5\nvrrp\nchecker", []),
+    ("", "min_tx 20\nidle_tx 1500", [
+        ("bfd_instance s", "min_tx: 10 -> 20", "HOT"), ("bfd_instance s", "idle_tx: 1000 -> 1500", "HOT")]),
+    ("max_hops 3\nmultihop", "", [
+        ("bfd_instance s", "max_hops: 3 -> 0", "HOT"), ("bfd_instance s", "multihop: on -> off", "RESTART")]),
+    ("", "neighbor_ip 192.0.2.8", [("bfd_instance s", "neighbor_ip: 192.0.2.9 -> 192.0.2.8", "RESTART")]),
+    ("", "source_ip 192.0.2.7", [("bfd_instance s", "source_ip: none -> 192.0.2.7", "RESTART")]),
+    ("", "vrrp", [("bfd_instance s", "checker: on -> off", "HOT")]),
+    ("", "weight -9 reverse", [("vrrp_instance a", "track_bfd: s -> s weight -9 reverse", "HOT"),
+                               ("bfd_instance s", "weight: 0 -> -9 reverse", "HOT")]),
+])
+def test_sessions(compare: Any, old: str, new: str, changes: list[tuple[str, str, str]]) -> None:
+    found = compare(SESSION % old, SESSION % new)
+    assert [(each.block, str(each), each.effect.name) for each in found] == changes
+
+
+def test_sessions_come_and_go(compare: Any) -> None:
+    session = "bfd_instance %s {\nneighbor_ip 192.0.2.%s\n}\n"
+    found = compare(session % ("s", 8) + session % ("t", 9), session % ("t", 9) + session % ("u", 8))
+    assert [(each.block, each.effect) for each in found] == [
+        ("bfd_instance s", Effect.STOP), ("bfd_instance u", Effect.START)]
+    assert [each.effect for each in compare("", session % ("s", 8))] == [Effect.START]
+    assert [str(each) for each in compare(
+        session % ("s", 8), "global_defs {\nbfd_rt_priority 5\nbfd_process_name x\n}\n" + session % ("s", 8))] == [
+        "bfd_process_name: none -> x", "bfd_rt_priority: 0 -> 5"]
 
 
 def test_addresses(compare: Any) -> None:
@@ -95,7 +185,14 @@ def test_global_settings(compare: Any) -> None:
     found = compare(BASE % "", "instance x\nglobal_defs {\n router_id r\n vrrp_no_swap\n smtp_alert\n}\n" + BASE % "")
     assert {(c.block, c.keyword, c.effect) for c in found} == {
         ("", "instance", Effect.NEVER), ("global_defs", "router_id", Effect.HOT),
-        ("global_defs", "vrrp_no_swap", Effect.NEVER), ("global_defs", "smtp_alert", Effect.NOTHING)}
+        ("global_defs", "vrrp_no_swap", Effect.NEVER), ("vrrp_instance a", "smtp_alert", Effect.HOT)}
+
+
+def test_global_secrets_are_not_shown(compare: Any) -> None:
+    said = "smtp_login u geheim%\nnotify_webhook http://x/geheim%\nnotify_webhook_secret geheim%\n".replace
+    found = compare(*(f"global_defs {{\n{said('%', number)}}}\n" + BASE % "" for number in "12"))
+    assert [c.keyword for c in found] == ["smtp_login", "notify_webhook", "notify_webhook_secret"]
+    assert "geheim" not in str(found)
 
 
 def test_a_default_for_all_shows_where_it_counts(compare: Any) -> None:
@@ -182,7 +279,7 @@ def test_every_setting_comes_from_a_keyword(owner: type) -> None:
             each.name in _PARTS) else [each.name]
         for path in parts:
             keyword = keyword_of(path, instance=instance)
-            assert keyword or path in ("name", "config_fault"), path
+            assert keyword or path in ("name", "config_fault", "sync_group"), path
 
 
 VALUES = {  # another value than BASE has, for each keyword of which the settings hold something

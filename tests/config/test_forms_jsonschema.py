@@ -115,7 +115,8 @@ def test_facts_come_from_the_language() -> None:
     assert (vrid["minimum"], vrid["maximum"], vrid["examples"]) == (1, 255, [51])
     assert instance["required"] == ["virtual_router_id"]
     assert instance["properties"]["preempt_delay"]["default"] == 0
-    assert "hakeep does not act on it" in instance["properties"]["smtp_alert"]["description"]
+    told = form.schema()["$defs"]["global_defs"]["properties"]["enable_traps"]["description"]
+    assert "hakeep does not act on it" in told
     assert instance["properties"]["native_ipv6"]["deprecated"] is True
 
 

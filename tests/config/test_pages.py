@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hakeep.config.diagnostic import Code, Severity
-from hakeep.config.files import load
+from hakeep.config.files import backend_problem, load, pattern_problem
 from hakeep.config.host import Host
 from hakeep.config.pages import Page, pages, parse_page
 from hakeep.config.rules import RULES
@@ -35,13 +35,14 @@ HOST = Host(
     known_interfaces=frozenset({"lo", *ADDRESSES}), users=frozenset({"root", "nobody"}),
     groups=frozenset({"root", "nogroup"}), cpus=2, script_problem=script_problem,
     subnets=lambda name: ADDRESSES.get(name, ()), tables=frozenset({"main", "local", "default"}),
+    backend_problem=backend_problem, pattern_problem=pattern_problem,
     script_weakness=lambda script: "/tmp can be written by others" if script.argv[0].startswith("/tmp/") else "",
 )
 
 #: Codes that nothing but a look at the machine gives.
 NEED_HOST = {
     Code.UNKNOWN_INTERFACE, Code.UNKNOWN_USER, Code.SCRIPT, Code.SCRIPT_WRITABLE, Code.VIP_OUTSIDE, Code.SOURCE_ABSENT,
-    Code.ROUTE_TABLE,
+    Code.ROUTE_TABLE, Code.BACKEND_MISSING, Code.CHECK_PATTERN,
 }
 
 

@@ -40,6 +40,7 @@ def told(made: Any) -> list[Any]:
     return [(line.text, line.words, line.reported, line.span(), line.span(0), line.span(1)) for line in made.lines]
 
 
+@pytest.mark.thorough
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(definitions, st.lists(st.tuples(heads, texts), min_size=1, max_size=3))
 def test_what_is_worked_out_once_gives_the_same_lines(

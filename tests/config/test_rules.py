@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hakeep.config.forms.overview import not_acted_on
 from hakeep.config.host import Host
 from hakeep.config.keywords.static import ROOT
 from hakeep.config.rules import RULES
-from hakeep.config.schema import Keyword
+from hakeep.config.schema import Keyword, Support
 from hakeep.config.settled import Script
 
 SECURE = "global_defs {\nenable_script_security\n}\n"
@@ -60,6 +61,43 @@ def test_trackers_must_be_defined_before_their_use(load: Any, definition: str, u
     assert codes(after) == [Code.UNKNOWN_REFERENCE]
     assert after.diagnostics[0].also[1] == "defined here"
     assert codes(load(user)) == [Code.UNKNOWN_REFERENCE]
+
+
+FOLLOWED = {
+    "BFD_CHECK": ("name", "bfd_instance x {\nneighbor_ip 10.0.0.9\n%s\n}\n"),
+    "FILE_CHECK": ("track_file", "track_file x {\nfile /x\n%s\n}\n"),
+}
+
+
+def following(kind: str) -> str:
+    """A virtual server with a check that follows x."""
+    return SERVICE % f"real_server 10.0.0.2 80 {{\n{kind} {{\n{FOLLOWED[kind][0]} x\n}}\n}}"
+
+
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_what_a_check_follows_must_be_defined_before(load: Any, kind: str) -> None:
+    definition = FOLLOWED[kind][1] % ""
+    good = load(definition + following(kind))
+    assert codes(good) == [] and len(checks(good)) == 1
+    for text in (following(kind), following(kind) + definition):
+        loaded = load(text)
+        [found] = [d for d in loaded.diagnostics if d.code is Code.UNKNOWN_REFERENCE]
+        assert (found.severity, loaded.exit_status(), checks(loaded)) == (Severity.ERROR, 5, ())
+        assert "the check is left out" in found.message
+
+
+@pytest.mark.parametrize(("said", "fine"), [("", True), ("checker", True), ("vrrp", False), ("vrrp\nchecker", True)])
+def test_a_session_that_is_for_vrrp_only_cannot_be_checked(load: Any, said: str, fine: bool) -> None:
+    loaded = load(FOLLOWED["BFD_CHECK"][1] % said + following("BFD_CHECK"))
+    assert codes(loaded) == ([] if fine else [Code.UNKNOWN_REFERENCE])
+    assert len(checks(loaded)) == fine
+
+
+def checks(loaded: Any) -> Any:
+    """The checks of the only real server."""
+    [virtual] = loaded.settings.lvs.virtual
+    [real] = virtual.reals
+    return real.checks
 
 
 def test_a_misspelt_reference_is_guessed(load: Any) -> None:
@@ -304,6 +342,11 @@ def test_two_scripts_of_one_name(load: Any) -> None:
         SERVERS % "delay_loop 3",
         SERVICE % "real_server 10.0.0.2 80 {\nweight 0\n}\nreal_server 10.0.0.3 80 {\n}",
         SERVICE % "real_server 10.0.0.2 80 {\nuthreshold 5\nlthreshold 5\n}",
+        SERVICE % "real_server 10.0.0.2 80 {\nuthreshold 5\nlthreshold 0\n}",
+        SERVICE % "real_server 10.0.0.2 80 {\nslow_start 30\nweight 2\n}",
+        SERVICE % "real_server 10.0.0.2 80 {\nslow_start 0\n}",
+        "global_defs {\nenable_script_security\n}\n"
+        + SERVICE % "real_server 10.0.0.2 80 {\nslow_start 30\nMISC_CHECK {\nmisc_path /bin/true\nmisc_dynamic\n}\n}",
         SERVICE % "real_server 10.0.0.2 8443 {\nSSL_GET {\nurl {\npath /\n}\n}\n}",
         SERVICE % "real_server 10.0.0.2 443 {\nHTTP_GET {\nconnect_port 80\nurl {\npath /\n}\n}\n}",
         "virtual_server_group g {\n10.0.0.1 80\n2001:db8::1 80\n}\nvirtual_server group g {\nprotocol TCP\n"
@@ -356,49 +399,48 @@ def test_rules_do_not_cry_wolf_on_good_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "keyword", "line"),
-    [
-        (INSTANCE % "track_interface {\neth1\n}", "track_interface", 8),
-        (INSTANCE % "track_script {\nx\n}", "track_script", 8),
-        (INSTANCE % "track_file {\nx\n}", "track_file", 8),
-        (INSTANCE % "track_process {\nx\n}", "track_process", 8),
-        (INSTANCE % "track_bfd {\nx\n}", "track_bfd", 8),
-        (INSTANCE % "virtual_routes {\n10.0.0.0/8 dev eth0\n}", "virtual_routes", 8),
-        (INSTANCE % "virtual_rules {\nfrom 10.0.0.0/8 preference 5\n}", "virtual_rules", 8),
-        ("vrrp_sync_group G {\ngroup {\nA\nB\n}\n}", "vrrp_sync_group", 1),
-        ("static_ipaddress {\n10.0.0.1 dev eth0\n}", "static_ipaddress", 2),
-        ("static_routes {\n10.0.0.0/8 dev eth0\n}", "static_routes", 2),
-        ("static_rules {\nfrom 10.0.0.0/8 preference 5\n}", "static_rules", 2),
-        (SERVICE % "real_server 10.0.0.2 80 {\nBFD_CHECK {\nname b\n}\n}", "BFD_CHECK", 6),
-    ],
-)
-def test_what_is_unsafe_to_ignore_stops_but_is_no_error(load: Any, text: str, keyword: str, line: int) -> None:
+    ("text", "line"), [("net_namespace_ipvs web", 1), (INSTANCE % "" + "net_namespace_ipvs web", 9)])
+def test_what_is_unsafe_to_ignore_stops_but_is_no_error(load: Any, text: str, line: int) -> None:
     (diagnostic,) = load(text).unsupported()
     assert (diagnostic.code, diagnostic.severity, diagnostic.stops) == (
         Code.UNSUPPORTED, Severity.WARNING, True)
-    assert f"{keyword} is not supported" in diagnostic.message
+    assert "net_namespace_ipvs is not supported" in diagnostic.message
     assert (diagnostic.span.file, diagnostic.span.line) == ("main.conf", line)
     assert diagnostic.verdict is Verdict.OK
 
 
-def test_each_use_is_named(load: Any) -> None:
-    loaded = load(INSTANCE % "track_interface {\neth1\n}\ntrack_script {\nx\n}"
-                  + (INSTANCE % "track_interface {\neth1\n}").replace(" A ", " B "))
+@pytest.mark.parametrize("text", [
+    INSTANCE % ("virtual_routes {\n10.0.0.0/8 dev eth0\n}\nvirtual_rules {\nfrom 10.0.0.0/8 table 5 preference 5\n}\n"
+                "track_interface {\neth1\n}"),
+    "static_ipaddress {\n10.0.0.1 dev eth0\n}\nstatic_routes {\n10.0.0.0/8 dev eth0\n}\n"
+    "static_rules {\nfrom 10.0.0.0/8 table 5 preference 5\n}",
+    "bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n" + SERVICE % "real_server 10.0.0.2 80 {\nBFD_CHECK {\nname b\n}\n}",
+    INSTANCE % "" + second("") + "vrrp_sync_group G {\ngroup {\nA\nB\n}\n}",
+])
+def test_what_once_was_refused_is_done(load: Any, text: str) -> None:
+    loaded = load(text)
+    assert [*loaded.diagnostics, *loaded.unsupported()] == []
+
+
+def test_each_unsafe_use_is_named(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keywords = ROOT.keywords["vrrp_instance"].value.fields
+    for name in ("virtual_routes", "virtual_rules"):
+        marked = replace(keywords[name], support=Support.UNSAFE, instead="none would be there")
+        monkeypatch.setitem(keywords, name, marked)
+    routes, rules = "virtual_routes {\n10.0.0.0/8 dev eth0\n}", "virtual_rules {\nfrom 10.0.0.0/8 preference 5\n}"
+    loaded = load(INSTANCE % f"{routes}\n{rules}" + (INSTANCE % routes).replace(" A ", " B "))
     assert [d.message.partition(" is")[0] for d in loaded.unsupported()] == [
-        "A: track_interface", "A: track_script", "B: track_interface"]
+        "A: virtual_routes", "A: virtual_rules", "B: virtual_routes"]
 
 
 def test_what_is_merely_not_done_is_one_warning(load: Any) -> None:
     loaded = load(SERVICE % "real_server 10.0.0.2 80 {\nsmtp_alert\n}" + SERVICE % "" + "global_defs {\nsmtp_alert\n"
-                  "smtp_server 10.0.0.1\nenable_snmp_vrrp\nenable_traps\nnftables_ipvs\n}\n"
-                  "bfd_instance b {\nneighbor_ip 10.0.0.1\n}\n" + INSTANCE % "smtp_alert")
+                  "smtp_server 10.0.0.1\nenable_snmp_vrrp\nenable_traps\n}\n"
+                  "bfd_instance b {\nneighbor_ip 10.0.0.1\n}\n" + INSTANCE % "smtp_alert")  # these are run
     found = loaded.unsupported()
     assert all(d.severity is Severity.WARNING and not d.stops and d.code is Code.IGNORED for d in found)
     assert sorted(d.message for d in found) == sorted([
-        "smtp_alert, smtp_server: no alert mail is sent",
         "enable_snmp_vrrp, enable_traps: there is no SNMP agent",
-        "nftables_ipvs: each address and each mark of a group is a service of its own",
-        "bfd_instance: BFD sessions are not run",
     ])
 
 

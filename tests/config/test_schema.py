@@ -30,7 +30,7 @@ from hakeep.config.reader import Reader
 from hakeep.config.schema import OURS, Block, Entries, Keyword, Missing, Process, Repeat, Support
 from hakeep.config.settled import Script
 from hakeep.config.tree import build
-from hakeep.config.values import addresses, links, numbers, options, routes, scripts, services, words
+from hakeep.config.values import addresses, links, numbers, options, questions, routes, scripts, services, words
 from hakeep.config.values import texts as texts_values
 from hakeep.config.values.value import Invalid, Value
 
@@ -87,6 +87,13 @@ def address_entries(draw: Callable[..., Any], static: bool) -> addresses.Address
     return addresses.AddressEntry(ip, prefix, **given)
 
 
+#: Good words where hardly any of those of all kinds is one.
+_QUESTIONED = {
+    "address": ["10.0.0.1", "fd00::1"], "url": ["http://10.0.0.1/", "https://[fd00::1]:8443/a?b=c"],
+    "which": ["7", "443"], "protocol": ["TCP", "UDP"], "network": ["default", "10.0.0.0/8", "fd00::/8"],
+}
+
+
 def option_pairs(value: options.Options) -> st.SearchStrategy[Any]:
     """Pairs that the table of `value` accepts, by trying words of all kinds."""
     words_of_all_kinds = ["7", "10.0.0.1", "10.0.0.0/8", "eth0", "default", "low", "ecn", "enabled", "224.0.0.9", "1",
@@ -103,6 +110,8 @@ def option_pairs(value: options.Options) -> st.SearchStrategy[Any]:
         for name in ("or", "weight", "pref", "expires"):  # are read, but reported: weight without nexthop ...
             del named[name]
         leading = [("to", ["10.0.0.0/8", "default"])]
+    if isinstance(value, questions.Question):
+        leading = [(name, _QUESTIONED.get(name, good)) for name, good in leading]
     if value is routes.RULE:
         leading = []
     named = {name: good for name, good in named.items() if good}
@@ -114,6 +123,8 @@ def option_pairs(value: options.Options) -> st.SearchStrategy[Any]:
     least = value.needs if not leading else 0
     tail = st.lists(pair, min_size=least, max_size=4).map(tuple) if named else st.just(())
     pairs = st.tuples(st.one_of(heads), tail).map(lambda both: (*both[0], *both[1]))
+    if isinstance(value, questions.Question):
+        pairs = pairs.filter(lambda them: not value.agree(dict(them)))
     if value is routes.RULE:  # it does one thing only
         pairs = pairs.filter(lambda them: sum(name in routes._ACTIONS for name, _ in them) < 2)
     return pairs
@@ -142,6 +153,8 @@ def strategy(value: Value[Any]) -> st.SearchStrategy[Any]:
             return st.sampled_from(["auto", "off"]) | st.integers(1, 3600).map(float)
         case words.Digest():
             return st.text("0123456789abcdefABCDEF", min_size=32, max_size=32)
+        case texts_values.HttpUrl():
+            return st.sampled_from(["http://10.0.0.1", "https://u:p@[fd00::1]:8443/a?b=c#d", "https://x.example/%20;,"])
         case words.DnsName():
             label = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=63)
             return st.lists(label, min_size=1, max_size=3).map(".".join)
@@ -205,6 +218,8 @@ def strategy(value: Value[Any]) -> st.SearchStrategy[Any]:
             users = st.tuples(account, account).map(lambda t: t if t[0] else (None, None))
             good = st.tuples(commands, st.just((None, None)) if value._arguments else users).map(
                 lambda t: Script(tuple(t[0]), *t[1])).filter(lambda s: not (s.group or "").startswith(":"))
+            good = good.filter(lambda s: not set("\u201c\u201d\u2018\u2019") & set("".join(  # of which there is a word
+                [*s.argv, s.user or "", s.group or ""])))
             return good if value.needs else good | st.just(Script(()))
         case scripts.User():
             return st.tuples(texts, st.none() | texts.filter(lambda t: not t.startswith(":")))
@@ -330,8 +345,8 @@ def test_explanations_name_keywords_that_exist() -> None:
     wrong = {
         (name, word) for name, paragraphs in library().items() for text in paragraphs
         for word in re.findall(r"`([^`]*)`", text)
-        if word not in names and not word.startswith(("hakeep", "ip ", "nft ", "${_", "$", "include", "ps"))
-        and word not in ("top",)
+        if word.partition(" ")[0] not in names and word != "top"
+        and not word.startswith(("hakeep", "ip ", "nft ", "${_", "$", "include", "ps"))
     }
     assert wrong == set()
 
@@ -355,7 +370,9 @@ def test_what_is_ours_says_so() -> None:
         "vip_fence", "vip_lease", "lvs_backend", "lvs_checks_in_flight", "panic_threshold", "slow_start", "AGENT_CHECK",
         "GRPC_CHECK", "send", "expect", "service", "tls", "sni_name", "tls_verify", "tls_ca", "tls_expiry_warning",
         "alpn", "http_body_max", "method", "header", "body", "basic_auth", "expect_header", "json_path",
-        "follow_redirects",
+        "follow_redirects", "track_ping", "track_tcp", "track_http", "track_unit", "track_route",
+        "track_virtual_server", "hold_down", "last_standing", "smtp_starttls", "smtp_login", "smtp_queue_max",
+        "notify_webhook", "notify_webhook_secret",
     }
     assert OURS == "hakeep"
     blocks = {keyword.name for _, keyword in LANGUAGE if keyword.own and isinstance(keyword.value, Block)}

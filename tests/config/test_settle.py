@@ -556,6 +556,7 @@ def test_globals(load: Any) -> None:
     process = g.vrrp_process
     assert (process.name, process.rt_priority, process.cpu_affinity) == ("hakeep_vrrp", 99, (0, 1))
     assert process.rlimit_rttime == 2
+    assert load("").settings.globals.vrrp_process.rlimit_rttime == 1_000_000, "250 instances need more than 10 ms"
     assert (g.umask, g.dynamic_interfaces, g.nftables_table, g.nftables_priority) == (0o22, True, "mine", -5)
     assert g.garp_limits == (GarpLimit((), 0.001, 0.0), GarpLimit(("eth2", "eth0", "eth1"), 1.0, 0.0))
     assert (g.vrrp_rx_bufs_policy, g.json_version, g.reload_file) == ("ADVERT", 2, "")
@@ -597,6 +598,8 @@ def test_missing_interfaces_stop_unless_they_may_come_later(settle: Any, body: s
     instance, codes, loaded = settle(body, V4, "dynamic_interfaces", HERE)
     assert (codes, loaded.fatal) == ([], False)
     assert instance is not None
+    noted = any(each.code is Code.UNKNOWN_INTERFACE for each in loaded.diagnostics)
+    assert noted is (keyword == "track_interface"), "it has failed until it comes"
     _, codes, loaded = settle(body)
     assert (codes, loaded.fatal) == ([], False)  # nothing is known, so nothing is judged
 

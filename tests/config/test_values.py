@@ -16,6 +16,7 @@ from hakeep.config.values.options import Options, Tracked, one_of, whole
 from hakeep.config.values.routes import ROUTE, RULE
 from hakeep.config.values.scripts import Command, User
 from hakeep.config.values.services import Service, ServiceAddress
+from hakeep.config.values.texts import HttpUrl
 from hakeep.config.values.value import NOTHING, Complaint, Invalid, Value
 from hakeep.config.values.words import Choice, Cpus, Digest, DnsName, Hex, Umask, Word
 
@@ -186,6 +187,16 @@ def parse(value: Value[Any], text: str) -> tuple[Any, list[Complaint]]:
         (RULE, "fwmark 4294967296", REFUSED, False),
         (Digest(), "D41d8cd98f00b204e9800998ecf8427e", "D41d8cd98f00b204e9800998ecf8427e", True),
         (Digest(), "123", REFUSED, False),
+        (HttpUrl(), "https://x.example/y?z=1", "https://x.example/y?z=1", True),
+        (HttpUrl(), "http://[2001:db8::1]:8080", "http://[2001:db8::1]:8080", True),
+        (HttpUrl(), "x.example/y", REFUSED, False),
+        (HttpUrl(), "ftp://x.example/", REFUSED, False),
+        (HttpUrl(), "https://", REFUSED, False),
+        (HttpUrl(), "http://x:0/", REFUSED, False),
+        (HttpUrl(), "http://x:99999/", REFUSED, False),
+        (HttpUrl(), "http://[x/", REFUSED, False),
+        (HttpUrl(), "http://x/\u00fc", REFUSED, False),
+        (HttpUrl(), '"http://x/a b"', REFUSED, False),
         (DnsName(), ".", ".", True),
         (DnsName(), "example.org.", "example.org.", True),
         (DnsName(), "..", REFUSED, False),

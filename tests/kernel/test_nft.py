@@ -413,3 +413,15 @@ def test_packets_are_no_disturbance(nft: Nft, monitor: NftMonitor) -> None:
         assert time.monotonic() < deadline
         select.select([], [], [], 0.01)
     assert monitor.receive() == []
+
+
+def test_a_kernel_without_nftables_does_not_end_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libnftables would: it exits where it gets no socket."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(93, "Protocol not supported")
+
+    one = Nft()
+    monkeypatch.setattr(module.socket, "socket", refuse)
+    with pytest.raises(NftError, match="this kernel has no nftables"):
+        one.check("list tables")

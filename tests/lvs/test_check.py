@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ from hakeep.config.settled_lvs import (
     Timing,
     UdpProbe,
 )
-from hakeep.lvs.check import FIRST, Inquiry, fraction, key
+from hakeep.lvs.check import FIRST, SWAY, Inquiry, fraction, key
 from hakeep.lvs.messages import Result
 from tests.lvs.stage import QUICK, http, tcp
 
@@ -41,14 +42,16 @@ PATIENT = replace(QUICK, retry=3)
 
 def run(check: Check, answers: str, *, latency: float = 0.5) -> list[tuple[str, float, int]]:
     """Let a check get these answers (+ good, - bad, ! local), each half a second after its time. For each of them: up
-    or down, seconds from the answer to the next try, and the page of that."""
+    or down, seconds from the answer to the next try (LOOP if that is near), and the page of that."""
     inquiry = Inquiry(key(check), check)
     inquiry.begin(0.0)
     found = []
     for answer in answers:
         now = inquiry.due + latency
         inquiry.answered(now, {"+": GOOD, "-": BAD, "!": LOCAL}[answer])
-        found.append(("UP" if inquiry.verdict.up else "DOWN", round(inquiry.due - now, 6), inquiry.page))
+        pause = round(inquiry.due - now, 6)
+        found.append((
+            "UP" if inquiry.verdict.up else "DOWN", LOOP if abs(pause - LOOP) <= SWAY * LOOP else pause, inquiry.page))
     return found
 
 
@@ -155,6 +158,59 @@ def test_what_is_known_is_not_put_off_by_a_long_warmup() -> None:
     assert inquiry.restore('{"proved":true,"why":"refused"}')
     inquiry.begin(0.0)
     assert inquiry.due <= FIRST + LOOP
+
+
+# ---------------------------------------------------------------------------------------------------------- in step
+
+
+def pauses(check: Check, answers: str) -> list[float]:
+    """Seconds from each of these answers to the next try."""
+    inquiry = Inquiry(key(check), check)
+    now, found = 0.0, []
+    for answer in answers:
+        inquiry.answered(now, {"+": GOOD, "-": BAD, "!": LOCAL}[answer])
+        found.append(inquiry.due - now)
+        now = inquiry.due
+    return found
+
+
+@pytest.mark.parametrize("answer", ["+", "-", "!"])
+def test_a_pause_is_a_delay_loop_on_average_and_never_far_from_it(answer: str) -> None:
+    """Also while a server is down."""
+    for n in range(20):
+        found = pauses(tcp(f"10.0.0.{n + 1}", timing=PATIENT), answer * 1000)
+        assert all(0.95 * LOOP <= each <= 1.05 * LOOP for each in found)
+        assert abs(sum(found) / 1000 - LOOP) < 0.002 * LOOP
+        assert len(set(found)) > 990
+        below = [each < LOOP for each in found]
+        turns = sum(one != other for one, other in pairwise(below))
+        assert 400 < turns < 600, "the next one has nothing to do with the last one"
+
+
+def test_servers_that_fail_together_do_not_stay_in_step() -> None:
+    """They are asked at the same moment now, and in ever wider a time later."""
+    runs = [pauses(tcp(f"10.0.{n // 200}.{n % 200 + 1}", timing=PATIENT), "-" * 200) for n in range(200)]
+    for rounds, width in ((1, 0.04), (20, 0.15), (200, 0.5)):
+        at = [sum(run[:rounds]) for run in runs]
+        assert max(at) - min(at) > width * LOOP
+
+
+def test_where_they_are_is_made_from_the_key() -> None:
+    check = tcp("10.0.0.1")
+    assert pauses(check, "+-+-") == pauses(check, "+-+-")
+    assert pauses(check, "+") != pauses(tcp("10.0.0.2"), "+")
+
+
+@pytest.mark.parametrize("check", [
+    tcp("10.0.0.1", timing=PATIENT), http("10.0.0.1", timing=PATIENT),
+    Check("DNS_CHECK", DnsProbe(PEER), replace(PATIENT, delay_before_retry=LOOP))])
+def test_a_retry_comes_when_it_was_configured(check: Check) -> None:
+    """As keepalived (G.1)."""
+    inquiry = Inquiry(key(check), check)
+    inquiry.answered(0.0, GOOD)
+    for now in (10.0, 20.0, 30.0):
+        inquiry.answered(now, BAD)
+        assert inquiry.due == now + check.timing.delay_before_retry
 
 
 # ---------------------------------------------------------------------------------------------------------- words

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from ipaddress import ip_address
+from math import inf
 
 import pytest
 
@@ -50,6 +52,7 @@ def test_one_verdict_touches_only_the_virtual_servers_that_use_it() -> None:
     assert reconciled == [(f"{VIP} 81",)]
 
 
+@pytest.mark.usefixtures("exact")
 def test_the_next_check_comes_after_the_end_of_the_last() -> None:
     stage = Stage(virtual(real(ONE)), latency=4.0).until(40.0)
     assert stage.when(ONE) == [1.0, 15.0, 29.0]
@@ -87,6 +90,7 @@ def test_an_answer_that_nobody_waits_for_is_ignored() -> None:
     assert stage.weights() == {ONE: 1}
 
 
+@pytest.mark.usefixtures("exact")
 def test_pages_are_asked_by_number() -> None:
     stage = Stage(virtual(real(ONE, checks=[http(ONE, 3)])))
     stage.until(35.0)
@@ -103,6 +107,7 @@ def test_nothing_is_emitted_when_all_is_as_before() -> None:
 # ---------------------------------------------------------------------------------------------------------- reload
 
 
+@pytest.mark.usefixtures("exact")
 def test_a_reload_of_the_same_does_nothing() -> None:
     stage = Stage(three(sorry=sorry()), latency=1.0).until(1.5)
     assert stage.reload(three(sorry=sorry())) == []
@@ -110,6 +115,7 @@ def test_a_reload_of_the_same_does_nothing() -> None:
     assert sorted(stage.when(ONE)) == [1.0, 12.0]
 
 
+@pytest.mark.usefixtures("exact")
 def test_what_failed_stays_out_over_a_reload() -> None:
     """As keepalived: checker state moves over when the checkers are equal."""
     stage = Stage(three(), sick=(ONE,)).until(2.0)
@@ -454,6 +460,7 @@ def test_a_check_under_way_is_called_off_when_the_address_leaves() -> None:
     assert len(stage.asked) == 2
 
 
+@pytest.mark.usefixtures("exact")
 def test_a_check_that_somebody_else_needs_runs_on() -> None:
     stage = Stage(three(ha_suspend=True), virtual(real(ONE), ip="10.0.0.101")).until(2.0)
     assert stage.when(ONE) == [1.0] and stage.when(TWO) == []
@@ -520,6 +527,22 @@ def test_what_was_put_back_is_counted() -> None:
     assert stage.engine.snapshot(0.0).restored == 5
 
 
+def test_who_fights_with_us_gets_a_line_a_second() -> None:
+    stage = Stage(three())
+    keys = [DestinationKey(service().key, ip_address(f"10.0.0.{n}"), 80) for n in range(1, 6)]
+    for _ in range(100):
+        stage.step(m.Restored((keys[0],)))
+        stage.until(stage.now + 0.05)
+    stage.until(stage.now + 2.0)
+    lines = [effect.text for _, effect in stage.effects
+             if isinstance(effect, Log) and "somebody else" in effect.text]
+    assert 5 <= len(lines) <= 7
+    row = f"[10.0.0.1]:80 of {service().key}"
+    assert lines[0].endswith(f"put back: {row}"), "the first one at once"
+    assert re.search(rf"put back: {re.escape(row)} and (18|19|20) more$", lines[1])
+    assert stage.engine.hands.due == inf and stage.engine.snapshot(0.0).restored == 100
+
+
 def test_leftovers_with_our_keys_are_adopted_or_repaired_and_others_left() -> None:
     """Differs on purpose (J.9): keepalived leaves a stale service's scheduler and extra destinations."""
     ours, foreign = service(scheduler="sh"), service("10.0.0.200")
@@ -581,6 +604,7 @@ def test_sync_daemons_follow_a_reload() -> None:
 # ---------------------------------------------------------------------------------------------------------- stop
 
 
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("omega", [False, True])
 def test_stop(omega: bool) -> None:
     """As keepalived: silent, but with `omega` down scripts of what is up."""

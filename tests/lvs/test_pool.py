@@ -83,6 +83,7 @@ def test_a_server_without_checks_is_always_up() -> None:
 # ---------------------------------------------------------------------------------------------------------- one fails
 
 
+@pytest.mark.usefixtures("exact")
 def test_a_failed_server_is_removed_and_comes_back() -> None:
     """As keepalived: the kernel first, then log, script and FIFO."""
     stage = settled(virtual(real(ONE, notify_up=script("up"), notify_down=script("down")), real(TWO)))
@@ -463,6 +464,7 @@ def test_orders_on_a_healthy_server(order: tuple[str, int] | None, expected: Hea
     assert health(real(ONE, 5, checks=[]), (), given) == expected
 
 
+@pytest.mark.usefixtures("exact")
 def test_a_pool_with_an_http_check_of_two_pages_takes_a_round_to_come_back() -> None:
     """As keepalived: n x delay_loop."""
     stage = settled(virtual(real(ONE, checks=[http(ONE, 2)]), real(TWO)), sick=(ONE,))

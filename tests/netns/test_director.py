@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import pytest
 import topology
 from hosts import ROOT, Daemon, Network, wait_until
 from observe import Client
+
+from hakeep.lvs.process.loop import FIFO_END
 
 pytestmark = pytest.mark.netns
 
@@ -99,13 +102,13 @@ def worker(daemon: Daemon, name: str = "hakeepd_lvs") -> int:
     return 0
 
 
-def reconfigure(daemon: Daemon, text: str) -> None:
-    """Another configuration, taken."""
+def reconfigure(daemon: Daemon, text: str, said: str = "Reload complete") -> None:
+    """Another configuration, taken; or, where something else is `said`, read."""
     config = Path(daemon.words[daemon.words.index("-f") + 1])
     config.write_text(text)
-    before = daemon.log().count("Reload complete")
+    before = daemon.log().count(said)
     daemon.signal(signal.SIGHUP)
-    wait_until(lambda: daemon.log().count("Reload complete") > before, PATIENCE, f"a reload\n{daemon.log()}")
+    wait_until(lambda: daemon.log().count(said) > before, PATIENCE, f"a reload\n{daemon.log()}")
 
 
 def config_of(daemon: Daemon) -> str:
@@ -202,10 +205,39 @@ def test_what_a_worker_made_and_nobody_wants_any_more_goes_although_it_is_dead(d
     wait_until(lambda: "tcp-192.0.2.100-81" in directors.table(), PATIENCE, "both services")
     first = worker(daemon)
     os.kill(first, signal.SIGSTOP)
-    reconfigure(daemon, text)
+    processes = len(daemon.processes())
+    reconfigure(daemon, text, "Changed: ")
+    wait_until(lambda: len(daemon.processes()) == processes, PATIENCE, "who has read it ends")
+    assert "Reload complete" not in daemon.log(), "the worker has not taken it yet"
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: "tcp-192.0.2.100-81" not in directors.table(), PATIENCE, "the service that was dropped goes")
+    wait_until(lambda: "Reload complete" in daemon.log(), PATIENCE, daemon.log())
     directors.served_by("r1", "r2")
+
+
+def test_what_kills_two_workers_is_taken_back(directors: Directors) -> None:
+    daemon = directors.start(only="a")
+    directors.served_by("r1", "r2")
+    head, _, tail = config_of(daemon).partition("    real_server 198.51.100.22")
+    reconfigure(daemon, head + "}\n")
+    wait_until(lambda: tail and SERVERS["r2"] not in directors.table(), PATIENCE, "the new one is in force")
+    for _ in range(2):
+        pid = wait_until(lambda: worker(daemon), PATIENCE, "a worker")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: worker(daemon) != pid, PATIENCE, "it dies")
+    wait_until(lambda: "again and again after taking over the new configuration" in daemon.log(), PATIENCE)
+    assert "death 2 since the reload at " in daemon.log()
+    wait_until(lambda: SERVERS["r2"] in directors.table(), PATIENCE, "the one before is in force again")
+
+
+def test_with_dont_respawn_the_daemon_ends_with_its_lvs_worker(directors: Directors) -> None:
+    daemon = directors.start(only="a", words=("-R",))
+    directors.served_by("r1", "r2")
+    table = directors.table()
+    os.kill(worker(daemon), signal.SIGKILL)
+    wait_until(lambda: not daemon.processes(), PATIENCE, "all processes end")
+    assert "it is not to be respawned" in daemon.log() and SERVERS["r1"] in table
+    assert SERVERS["r1"] in directors.table(), "nobody is there who could empty it"
 
 
 def test_without_virtual_servers_there_is_no_worker_and_no_table(directors: Directors) -> None:
@@ -294,3 +326,38 @@ def test_with_ha_suspend_only_the_holder_of_the_address_checks(directors: Direct
     directors.a.kill()
     wait_until(lambda: suspended(directors.b) == [False], PATIENCE, "b checks")
     directors.served_by("r2")
+
+
+def test_scripts_and_the_fifo_are_told_of_servers_and_quorums(directors: Directors) -> None:
+    """Both servers are needed for the quorum: it goes with the first of them, and comes back with it."""
+    script, said = directors.network.files / "told", directors.network.files / "said"
+    script.write_text(f'#!/bin/sh\necho "$1" >> {said}\n')
+    script.chmod(0o755)
+    fifo = directors.network.files / "lvs.fifo"
+    os.mkfifo(fifo)
+    path = Path(directors.a.words[directors.a.words.index("-f") + 1])
+    text = path.read_text().replace(
+        "protocol TCP", f'protocol TCP\n quorum 2\n quorum_up "{script} gained"\n quorum_down "{script} lost"')
+    for server in SERVERS.values():
+        text = text.replace(f"real_server {server} 80 {{", f"real_server {server} 80 {{\n"
+                            f' notify_up "{script} up-{server}"\n notify_down "{script} down-{server}"')
+    path.write_text(f"global_defs {{\n lvs_notify_fifo {fifo}\n script_user root\n}}\n{text}")
+    reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        directors.start(only="a")
+        wait_until(lambda: said.exists() and said.read_text() == "gained\n", PATIENCE, "the first quorum")
+        directors.web("r1").kill()
+        wait_until(lambda: "lost" in said.read_text(), PATIENCE, "the quorum is lost")
+        directors.web("r1").start()
+        server = SERVERS["r1"]
+        all_of_them = ["down-" + server, "gained", "gained", "lost", "up-" + server]  # each at once: no order between
+        wait_until(lambda: sorted(said.read_text().split()) == all_of_them, PATIENCE, "it is gained again")
+        heard: list[str] = []
+        while len(heard) < 5:
+            wait_until(lambda: select.select([reader], (), (), 0)[0], PATIENCE, f"more than {heard}")
+            heard += os.read(reader, 65536).decode().split(FIFO_END.decode())[:-1]
+    finally:
+        os.close(reader)
+    service, real = f"VS [{VIP}]:tcp:80", f"RS [{SERVERS['r1']}]:tcp:80 [{VIP}]:tcp:80"
+    assert heard == [
+        f"{service} UP", f"{real} DOWN", f"{service} DOWN", f"{real} UP", f"{service} UP"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -32,9 +33,10 @@ from hakeep.report.protocol import (
     encode_reloaded,
     encode_request,
     encode_status,
+    encode_status_around,
     socket_path,
 )
-from hakeep.report.snapshot import DaemonSnapshot
+from hakeep.report.snapshot import DaemonSnapshot, VirtualSnapshot, to_document
 
 names = st.lists(st.text(min_size=1), max_size=4).map(tuple)
 requests = st.one_of(
@@ -159,6 +161,11 @@ def test_replies() -> None:
 def test_a_status_reply_has_the_snapshot() -> None:
     snapshot = DaemonSnapshot(version="1", pid=7)
     assert decode_status(encode_status(snapshot)) == snapshot
+    virtuals = tuple(VirtualSnapshot(name=name) for name in ("web", "shop", "mail"))
+    first, *rest = (json.dumps(to_document(each)).encode() for each in virtuals)
+    for texts, there in (((), ()), ((first,), virtuals[:1]), ((first, b",".join(rest)), virtuals)):
+        line = b"".join(encode_status_around(snapshot, texts))
+        assert decode_status(line) == replace(snapshot, virtual_servers=there)
     with pytest.raises(ProtocolError, match="not a hakeep document"):
         decode_status(encode_ok())
     with pytest.raises(Refused, match="sorry"):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_address
 
-from hakeep.config.settled import Global, Settings, VirtualAddress, VrrpInstance
+from hakeep.config.settled import Global, Settings, SyncGroup, VirtualAddress, VrrpInstance
 from hakeep.objects.diff import Remove
 from hakeep.objects.rtnl import Address, AddressKey, Link
 from hakeep.vrrp import messages as m
@@ -63,11 +63,14 @@ class Stage:
         hold_until: float = 0.0,
         marks: dict[str, Mark] | None = None,
         start: float = 0.0,
+        groups: tuple[SyncGroup, ...] = (),
+        tracked: Iterable[m.Tracked] = (),
     ) -> None:
         self.now = start
         self.lane = lane
         self.globals = globals_ or Global()
-        self.settings = Settings(self.globals, instances)
+        self.groups = groups
+        self.settings = Settings(self.globals, instances, groups)
         self.kernel: dict[AddressKey, Address] = {address.key: address for address in addresses}
         self.touched: list[tuple[float, str, AddressKey]] = []  # what the lane did: time, + or -, key
         self.effects: list[tuple[float, m.Effect]] = []
@@ -77,7 +80,8 @@ class Stage:
         self._dirty: set[str] = set()
         self._rivals: dict[object, Transmitter] = {}
         self.engine = Engine(
-            self.settings, start, links=links, addresses=self.kernel.values(), hold_until=hold_until, marks=marks
+            self.settings, start, links=links, addresses=self.kernel.values(), hold_until=hold_until, marks=marks,
+            tracked=tracked,
         )
         self._take(self.engine.begin())
 
@@ -129,10 +133,13 @@ class Stage:
         link = self.router(name).devices.link
         return m.Received(link, data, sender.packed, ip_address(to).packed, 255, at, 1e9 + self.now)
 
-    def reload(self, *instances: VrrpInstance, **globals_: object) -> list[m.Effect]:
+    def reload(
+        self, *instances: VrrpInstance, groups: tuple[SyncGroup, ...] | None = None, **globals_: object
+    ) -> list[m.Effect]:
         """A new configuration."""
         self.globals = replace(self.globals, **globals_)  # type: ignore[arg-type]
-        self.settings = Settings(self.globals, instances)
+        self.groups = self.groups if groups is None else groups
+        self.settings = Settings(self.globals, instances, self.groups)
         return self.step(m.Reloaded(self.settings))
 
     def link(self, link: Link | None, name: str = "eth0") -> list[m.Effect]:
@@ -210,6 +217,14 @@ class Stage:
             (round(at, 6), str(v.address.ip)) for at, effect in self.effects
             if at >= since and isinstance(effect, m.Announce) for v in effect.addresses
         ]
+
+    def know(self, kind: str, name: str, well: bool | None, value: int = 0, why: str = "") -> list[m.Effect]:
+        """News of a tracked thing."""
+        return self.step(m.Tracked(kind, name, well, value, why))
+
+    def states(self) -> dict[str, m.State]:
+        """Of all routers."""
+        return {name: router.state for name, router in self.engine.routers.items()}
 
     def told(self, since: float = 0.0) -> list[str]:
         """What scripts were told, in order."""

@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hakeep.config.settled import Fifo, Global, HmacAuth, Notify, Script, Settings
+from hakeep.config.settled import Fifo, Global, HmacAuth, LinkDelay, Notify, Script, Settings
+from hakeep.config.settled_track import Track
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.disguise import Disguise
-from hakeep.vrrp.engine import Engine
+from hakeep.vrrp.engine import Engine, Mark
 from hakeep.vrrp.notation import CLASSES, NotationError, read, write
 from hakeep.vrrp.receive import Discard, Receiver
 from hakeep.vrrp.recording import Recorder, RecordingError, Step, _plain, decode, encode, replay, take_down
 from hakeep.vrrp.transmit import AuthMemory
+from tests.simulation.groups import World
 from tests.simulation.world import run
-from tests.vrrp.stage import ETH0, VIP4, Stage, instance, vip
+from tests.vrrp.stage import ETH0, ETH1, VIP4, Stage, instance, vip
 
 SALT = b"0123456789abcdef"
 
@@ -56,9 +58,21 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Recorder, l
 def test_a_replay_does_what_was_done(seed: int, recorded: list[tuple[Recorder, list[Step]]]) -> None:
     """Through JSON and disguise, from wherever the recording happens to begin."""
     run(seed, life=60.0)
-    kept = list(recorded)
-    assert kept
-    for recorder, log in kept:
+    assert recorded
+    do_again(recorded)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_so_it_does_with_groups_and_what_they_go_by(seed: int, recorded: list[tuple[Recorder, list[Step]]]) -> None:
+    """Some recordings begin while a member waits for the others, or is held back until something is known."""
+    World(seed).live(6)
+    assert recorded
+    do_again(recorded)
+
+
+def do_again(recorded: list[tuple[Recorder, list[Step]]]) -> None:
+    """Replay each of these recordings, and compare."""
+    for recorder, log in list(recorded):
         once_more = list(again(recorder))
         assert len(once_more) == len(recorder) >= min(30, len(log))
         for real, replayed in zip(log[-len(once_more) :], once_more, strict=True):
@@ -128,6 +142,26 @@ def test_wishes_and_addresses_that_a_reload_has_removed_are_in_it() -> None:
         recorder.note(now, event)
         log.append(s.engine.step(now, event))
     assert [step.effects for step in again(recorder)] == log
+
+
+def test_what_waits_to_begin_and_what_is_held_down_are_in_it() -> None:
+    """A worker that goes on for a dead one has to wait until it knows what it goes by; a link counts when it lasts."""
+    one = instance(tracks=(Track("script", "chk"), Track("interface", "eth1", -20)), hold_down=2.0)
+    s = Stage(one, start=100.0, marks={"V": Mark(99.9, {}, 50.0)}, links=(ETH0, ETH1))
+    s.step(m.Reloaded(replace(s.settings, link_delays=(LinkDelay("eth1", 1.0, 3.0),))))
+    recorders, log, down = [], [], replace(ETH1, running=False)
+    for now, event in (
+        (100.1, m.Tracked("script", "chk", True)), (100.2, m.LinkChanged("eth1", down)), (101.3, m.Ticked()),
+        (102.0, m.LinkChanged("eth1", ETH1)), (103.0, m.Tracked("script", "chk", False)),
+        (103.5, m.Tracked("script", "chk", True)), (105.6, m.Ticked()), (107.5, m.Ticked()), (110.0, m.Ticked()),
+    ):
+        recorders.append(Recorder(s.engine))
+        for recorder in recorders:
+            recorder.note(now, event)
+        log.append(s.engine.step(now, event))
+    assert m.Changed("V", m.State.MASTER) in log[0]
+    for begin, recorder in enumerate(recorders):
+        assert [step.effects for step in again(recorder)] == log[begin:]
 
 
 def test_the_event_that_the_engine_fails_over_is_the_last_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +282,12 @@ def test_no_secret_is_in_the_lines(secret: dict[str, object]) -> None:
     for word in WORDS:
         assert word.decode() not in text and word.hex() not in text
     assert text != "\n".join(encode(recorder.take(), b"another salt")), "the digest cannot be looked up"
+
+
+def test_passwords_for_relays_and_webhooks_are_left_out() -> None:
+    said = Global(smtp_login=("u", "sesame"), notify_webhook="http://x/token", notify_webhook_secret="geheim")
+    hidden = Disguise(SALT).settings(Settings(globals=said)).globals
+    assert (hidden.smtp_login, hidden.notify_webhook, hidden.notify_webhook_secret) == ((), "", "")
 
 
 @pytest.mark.parametrize("secret", SECRETS)

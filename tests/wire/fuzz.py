@@ -28,7 +28,7 @@ from hakeep.vrrp.authentication import AuthMemory
 from hakeep.vrrp.messages import Received
 from hakeep.vrrp.receive import COUNTERS, NOTES, Advert, Discard, Receiver, virtual_router_id
 from hakeep.vrrp.transmit import Transmitter
-from hakeep.wire import Malformed, ah, arp, auth_hmac, ip, ndp, vrrp
+from hakeep.wire import Malformed, ah, arp, auth_hmac, bfd, ip, ndp, vrrp
 from hakeep.wire.checksum import filled
 
 WALL = 1_700_000_000.5
@@ -146,6 +146,7 @@ def targets() -> list[Target]:
         decoding("vrrp v6", lambda data: vrrp.decode(data, 6), lambda d: vrrp.length(d[0] >> 4, 6, d[3]), pdus6),
         decoding("ah", ah.decode, lambda data: ah.LENGTH, [p[20:] for p in packets4 if p[9] == ip.AH]),
         decoding("auth_hmac", auth_hmac.decode, lambda data: auth_hmac.LENGTH, trailers),
+        decoding("bfd", bfd.decode, lambda data: bfd.LENGTH, [bfd.Packet(bfd.State.UP, 3, 7, 9, 0.2, 0.3).encode()]),
         decoding("arp", arp.decode, lambda data: arp.LENGTH, [arp.gratuitous(mac, four)]),
         Target("ndp", decode_advertisement, advertisements),
     ]

@@ -17,7 +17,9 @@ from hakeep.config.values.value import Invalid, Value
 
 #: Blocks of which settings hold all that hakeep acts on; of those only the rest is compared here.
 _SETTLED = ("global_defs", "vrrp_instance", "garp_group")
-_SETTLED_WHOLE = ("virtual_server", "virtual_server_group", "SSL")
+_SETTLED_WHOLE = (
+    "virtual_server", "virtual_server_group", "SSL", "vrrp_sync_group", "vrrp_script", "vrrp_track_process",
+    "track_file", "interface_up_down_delays", "linkbeat_interfaces", "bfd_instance")
 _ABSENT = object()
 
 

@@ -13,25 +13,31 @@ from functools import cache
 from typing import Any
 
 from hakeep.config.difference.change import Change, Effect
+from hakeep.config.difference.sessions import session_changes
+from hakeep.config.difference.tracked import track_changes, tracking_changes
 from hakeep.config.keywords.static import ROOT
 from hakeep.config.schema import Block, Keyword, Reload, Support
 from hakeep.config.settled import Script, Settings, VirtualAddress, VrrpInstance
+from hakeep.config.settled_routes import RouteEntry, RuleEntry, Static, StaticAddress
 from hakeep.config.values.scripts import Command
 
 #: Settled fields that are not called like their keyword: of instances, and of the rest. "" = it follows from others.
 _INSTANCE = {
-    "name": "", "config_fault": "", "family": "virtual_ipaddress", "addresses": "virtual_ipaddress",
+    "name": "", "config_fault": "", "sync_group": "", "tracks": "track_script",
+    "family": "virtual_ipaddress", "addresses": "virtual_ipaddress",
     "peers": "unicast_peer", "multicast": "mcast_dst_ip", "source": "mcast_src_ip", "vmac": "use_vmac",
     "ipvlan": "use_ipvlan", "garp.extra_if_all": "garp_extra_if", "notify.any": "notify",
+    "notify.smtp_alert": "smtp_alert", "routes": "virtual_routes", "rules": "virtual_rules",
     "notify.deleted_is_a_state": "notify_deleted",
 }
 _GLOBAL = {
     "script_group": "script_user", "garp_limits": "garp_group", "nftables_table": "nftables",
     "netlink_monitor_rcv_bufs": "vrrp_netlink_monitor_rcv_bufs", "vrrp_process.name": "vrrp_process_name",
+    "smtp_port": "smtp_server",
 }
 #: Prefixes of the keywords that the fields of these are made of.
 _PARTS = {"garp": "garp_", "notify": "notify_", "vrrp_process": "vrrp_"}
-_SECRETS = ("auth_pass", "auth_hmac")
+_SECRETS = ("auth_pass", "auth_hmac", "smtp_login", "notify_webhook", "notify_webhook_secret")
 _HIDDEN = "(secret)"
 _EFFECTS = {Reload.HOT: Effect.HOT, Reload.RESTART: Effect.RESTART, Reload.NEVER: Effect.NEVER}
 
@@ -51,6 +57,13 @@ def changes(old: Settings, new: Settings) -> list[Change]:
             found += _instance(known[instance.name], instance)
         else:
             found.append(Change(f"vrrp_instance {instance.name}", "", None, "", Effect.START))
+    if (old.groups, old.tracking, old.link_delays, old.linkbeat) != (
+            new.groups, new.tracking, new.link_delays, new.linkbeat):
+        found += tracking_changes(old, new, _text)
+    if old.static != new.static:
+        found += _static(old.static or Static(), new.static or Static())
+    if old.bfd != new.bfd:
+        found += session_changes(old.bfd, new.bfd, _text)
     if old.lvs != new.lvs:
         from hakeep.config.difference.servers import director_changes  # a router without virtual servers needs it not
 
@@ -97,7 +110,8 @@ def _global(path: str, before: Any, after: Any) -> Iterator[Change]:
     keyword = keyword_of(path, instance=False)
     if keyword and keyword.support is Support.FULL:
         block = "global_defs" if keyword.name in _keywords("global_defs") else ""
-        yield Change(block, keyword.name, _text(before), _text(after), _EFFECTS[keyword.reload])
+        shown = _hidden if keyword.name in _SECRETS else _text
+        yield Change(block, keyword.name, shown(before), shown(after), _EFFECTS[keyword.reload])
 
 
 def _instance(old: VrrpInstance, new: VrrpInstance) -> Iterator[Change]:
@@ -107,13 +121,16 @@ def _instance(old: VrrpInstance, new: VrrpInstance) -> Iterator[Change]:
         keyword = keyword_of(path, instance=True)
         if keyword is None or keyword.support is not Support.FULL:
             return
-        if path == "addresses":
+        if path == "tracks":
+            yield from track_changes(block, before, after)
+        elif path == "addresses":
             yield from _addresses(block, before, after)
+        elif path in ("routes", "rules"):
+            yield from _entries(block, keyword.name, _by_text(before), _by_text(after))
         elif path == "peers":
             yield from _entries(block, keyword.name, _by_address(before), _by_address(after))
         elif keyword.name in _SECRETS:
-            hidden = [_HIDDEN if each else "none" for each in (before, after)]
-            yield Change(block, keyword.name, hidden[0], hidden[1], Effect.HOT)
+            yield Change(block, keyword.name, _hidden(before), _hidden(after), Effect.HOT)
         else:
             yield _one(block, path, keyword, before, after, unicast=new.unicast)
 
@@ -143,6 +160,27 @@ def _addresses(block: str, before: tuple[VirtualAddress, ...], after: tuple[Virt
         yield from _entries(block, name, old, new)
 
 
+def _static(old: Static, new: Static) -> Iterator[Change]:
+    for name, before, after in (
+        ("static_ipaddress", old.addresses, new.addresses), ("static_routes", old.routes, new.routes),
+        ("static_rules", old.rules, new.rules),
+    ):
+        yield from _entries("", name, _by_text(before), _by_text(after))
+
+
+def _by_text(entries: tuple[RouteEntry | RuleEntry | StaticAddress, ...]) -> dict[str, str]:
+    """Routes, rules and static addresses by what tells them apart, with all that is said of them."""
+    found = {}
+    for entry in entries:
+        thing = getattr(entry, fields(entry)[0].name)
+        said = [str(thing), *(["no_track"] if not entry.track else []), *([entry.group] if entry.group else [])]
+        if isinstance(entry, RouteEntry):
+            said += [f"src {thing.src}"] if thing.src else []
+            said += [f"{name} {value}" for name, value in thing.metrics]
+        found[str(thing)] = " ".join(said)
+    return found
+
+
 def _by_address(peers: tuple[Any, ...]) -> dict[str, str]:
     return {str(peer.ip): _text(peer) for peer in peers}
 
@@ -151,6 +189,11 @@ def _entries(block: str, name: str, old: dict[str, str], new: dict[str, str]) ->
     for key in {**old, **new}:
         if old.get(key) != new.get(key):
             yield Change(block, name, old.get(key), new.get(key), Effect.HOT)
+
+
+def _hidden(value: Any) -> str:
+    """A secret for people: that there is one."""
+    return _HIDDEN if value else "none"
 
 
 def _text(value: Any) -> str:

@@ -18,6 +18,8 @@ from hakeep.objects.ipvs import Encapsulation, Forward, Service, Tunnel
 _GLOBAL = {
     "timeouts": "lvs_timeouts", "sync": "lvs_sync_daemon", "flush": "lvs_flush", "flush_on_stop": "lvs_flush_on_stop",
     "backend": "lvs_backend", "checks_max": "lvs_checks_in_flight", "log_all_failures": "checker_log_all_failures",
+    "mark_table": "nftables_ipvs", "mark_priority": "nftables_ipvs_priority",
+    "mark_first": "nftables_ipvs_start_fwmark",
 }
 _REAL = {"upper": "uthreshold", "lower": "lthreshold", "inhibit": "inhibit_on_failure"}
 _METHODS = {Forward.MASQ: "NAT", Forward.ROUTE: "DR", Forward.TUNNEL: "TUN"}
@@ -69,7 +71,7 @@ def _virtual(old: VirtualServer, new: VirtualServer, text: Text) -> Iterator[Cha
 
     for each in fields(VirtualServer):
         before, after = getattr(old, each.name), getattr(new, each.name)
-        if each.name not in ("name", "label", "services", "reals", "sorry"):
+        if each.name not in ("name", "label", "services", "marked", "mark", "reals", "sorry"):
             yield from change(each.name, text(before), text(after))
     yield from change("sorry_server", _server(old.sorry), _server(new.sorry))
     yield from _services(old, new, change)
@@ -87,7 +89,7 @@ def _services(
     old: VirtualServer, new: VirtualServer, change: Callable[[str, str | None, str | None], Iterator[Change]],
 ) -> Iterator[Change]:
     """Addresses of a group that come and go, and what all services have in common."""
-    names = [[str(service.key) for service in side.services] for side in (old, new)]
+    names = [[str(key) for key in (*side.marked, *(service.key for service in side.services))] for side in (old, new)]
     for name in names[0]:
         if name not in names[1]:
             yield from change("service", name, None)

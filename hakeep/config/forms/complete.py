@@ -22,10 +22,12 @@ from hakeep.config.values.value import Value
 NAMED_BY = {
     "track_script": ("vrrp_script",), "track_process": ("vrrp_track_process",), "track_bfd": ("bfd_instance",),
     "track_file": ("track_file", "vrrp_track_file"), "group": ("vrrp_instance",), "BFD_CHECK/name": ("bfd_instance",),
+    "track_virtual_server": ("virtual_server",),
 }
 #: Words within a line after which the name of such a block follows.
 NAMED_AFTER = {
-    ("virtual_server", "group"): ("virtual_server_group",), ("lvs_sync_daemon", "inst"): ("vrrp_instance",),
+    ("virtual_server", "group"): ("virtual_server_group",),
+    ("track_virtual_server", "group"): ("virtual_server_group",), ("lvs_sync_daemon", "inst"): ("vrrp_instance",),
     ("static_ipaddress", "track_group"): ("track_group",), ("static_routes", "track_group"): ("track_group",),
     ("static_rules", "track_group"): ("track_group",),
 }

@@ -178,6 +178,8 @@ def _value(value: Value[Any]) -> Schema:
             return {"anyOf": [whole, {"type": "string", "pattern": r"^[+-]?[0-9]+( (no)?reverse)?$"}]}
         case words.Choice():
             return {"enum": _choices(value.choices)}
+        case words.Familiar():
+            return {"anyOf": [{"enum": _choices(value.known)}, _TEXT]}
         case words.Word():
             return {**_TEXT, "maxLength": value.longest} if value.longest else _TEXT
         case words.Words():

@@ -162,6 +162,7 @@ def _facts(keyword: Keyword, outer: Keyword | None) -> Iterator[Para]:
     if keyword.old:
         spellings = ", ".join(f"`{name.rstrip('!')}`" for name in keyword.old)
         facts.append(f"Old spelling: {spellings}.")
+    facts += [f"With `lvs_backend {backend}` {limit.extent}." for backend, limit in keyword.backends.items()]
     if keyword.notes:
         facts.append(_sentence(keyword.notes))
     yield Para(" ".join(facts))

@@ -2,7 +2,7 @@
 
 DESCRIPTION = """
 hakeepd reads one file, and what that file includes. It is the file that keepalived reads: a working keepalived.conf
-means the same here, unchanged, but for what hakeepd cannot do yet. That it says at start, and it does not start where
+means the same here, unchanged, but for what hakeepd does not do. That it says at start, and it does not start where
 leaving it out would be dangerous. If /etc/hakeep/hakeep.conf does not exist, /etc/keepalived/keepalived.conf is read.
 
 A virtual address is an address that belongs to no host for good. A few hosts are configured alike; one of them, the

@@ -1,4 +1,4 @@
-"""bfd_instance: kept as it is written until hakeep runs BFD sessions."""
+"""bfd_instance: one session of BFD with a neighbor; see `settle.bfd`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ BFD_INSTANCE = Block("One BFD session.", name="NAME", longest=31, unique=True, c
            default="1000"),
     _given("multiplier", Whole(1, 255), "lost packets that end the session", fatal=True, default="5", sample="5"),
     _given("passive", Flag(), "let the other end begin", default="off"),
-    _given("ttl", Whole(1, 255), "TTL of our packets", fatal=True, default="255, IPv6 64", sample="255"),
-    _given("hoplimit", Whole(1, 255), "hop limit of our packets", field="ttl", fatal=True, default="255, IPv6 64",
+    _given("ttl", Whole(1, 255), "TTL of our packets", fatal=True, default="255", sample="255"),
+    _given("hoplimit", Whole(1, 255), "hop limit of our packets", field="ttl", fatal=True, default="255",
            sample="255"),
     _given("max_hops", Whole(-1, 255), "hops that packets may have come; -1: any number", fatal=True, default="0",
            sample="2"),

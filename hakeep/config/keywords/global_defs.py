@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hakeep.config.backends import BUILT_IN, NO_COPIES
 from hakeep.config.includes import CHECKS
 from hakeep.config.schema import OURS, Entries, Repeat, Section, block_of, keyword
 from hakeep.config.settled import Script
@@ -12,22 +13,19 @@ from hakeep.config.values.links import ExtraInterfaces
 from hakeep.config.values.numbers import AutoSeconds, Flag, OptBool, Seconds, Whole
 from hakeep.config.values.options import Options, Pairs, anything, multicast, whole
 from hakeep.config.values.scripts import Command, FifoPath, User
-from hakeep.config.values.words import Choice, Cpus, Umask, Word, Words, interface_name
+from hakeep.config.values.texts import HttpUrl
+from hakeep.config.values.words import Choice, Cpus, Familiar, Umask, Word, Words, interface_name
 from hakeep.objects.rtnl import IPAddress
 
 U32 = 2**32 - 1
 I32 = 2**31
 
-_MAIL = "no alert mail is sent"
 _SNMP = "there is no SNMP agent"
 _DBUS = "there is no D-Bus interface"
-_MARKS = "each address and each mark of a group is a service of its own"
-_BFD = "BFD sessions are not run"
 _ROOM = "each VRRP socket has room for about a thousand adverts (1 MiB), or kernel_rx_buf_size of its instance"
 _TUNING = "buffers and priorities are chosen by hakeep"
 _IPTABLES = "packets are filtered by nftables in any case"
 _FILES = "files that keepalived keeps are not written"
-_STATIC = "static addresses are not set"
 
 _CHECKS = {sign + check: None for sign in ("", "+", "-") for check in sorted(CHECKS)}
 
@@ -50,7 +48,7 @@ def _real_time(which: str, **facts: Any) -> Any:
 
 def _rttime(which: str, old: str, **facts: Any) -> Any:
     return keyword(Whole(1, U32, "MICROSECONDS"), f"CPU time that {which} may use without a pause when real-time",
-                   fatal=True, default="10000", old=(old,), **facts)
+                   fatal=True, default="1000000", old=(old,), **facts)
 
 
 def _buffer(which: str) -> Any:
@@ -83,8 +81,8 @@ class GlobalDefs(Section):
     vrrp_process_name: str | None = _process_name("the VRRP process", reload="never", sample="hakeep_web_vrrp")
     checker_process_name: str | None = _process_name(
         "the checker process", old=("lvs_process_name",), process="lvs", reload="never", sample="hakeep_web_lvs")
-    bfd_process_name: str | None = _process_name("the BFD process", process="bfd", ignored=_BFD,
-                                                 sample="hakeep_web_bfd")
+    bfd_process_name: str | None = _process_name(
+        "the BFD process", process="bfd", reload="never", sample="hakeep_web_bfd")
     vrrp_priority: int | None = _nice("the VRRP process", reload="never")
     vrrp_no_swap: bool | None = keyword(Flag(), "keep the VRRP process in memory", reload="never", default="off")
     vrrp_rt_priority: int | None = _real_time("the VRRP process", reload="never")
@@ -99,13 +97,14 @@ class GlobalDefs(Section):
         Cpus(), "CPUs of the checker process", process="lvs", reload="never", default="all")
     checker_rlimit_rttime: int | None = _rttime(
         "the checker process", "checker_rlimit_rtime", process="lvs", reload="never")
-    bfd_priority: int | None = _nice("the BFD process", process="bfd", ignored=_BFD)
+    bfd_priority: int | None = _nice("the BFD process", process="bfd", reload="never")
     bfd_no_swap: bool | None = keyword(
-        Flag(), "keep the BFD process in memory", process="bfd", ignored=_BFD, default="off")
-    bfd_rt_priority: int | None = _real_time("the BFD process", process="bfd", ignored=_BFD)
+        Flag(), "keep the BFD process in memory", process="bfd", reload="never", default="off")
+    bfd_rt_priority: int | None = _real_time("the BFD process", process="bfd", reload="never")
     bfd_cpu_affinity: tuple[int, ...] | None = keyword(
-        Cpus(), "CPUs of the BFD process", process="bfd", ignored=_BFD, default="all")
-    bfd_rlimit_rttime: int | None = _rttime("the BFD process", "bfd_rlimit_rtime", process="bfd", ignored=_BFD)
+        Cpus(), "CPUs of the BFD process", process="bfd", reload="never", default="all")
+    bfd_rlimit_rttime: int | None = _rttime(
+        "the BFD process", "bfd_rlimit_rtime", process="bfd", reload="never")
     max_auto_priority: int | None = keyword(
         Whole(-1, 99, "PRIO", default=99), "how far real-time priority may rise by itself when timers are late",
         process="all", ignored=_TUNING, default="0, never")
@@ -141,7 +140,7 @@ class GlobalDefs(Section):
     dynamic_interfaces: str | None = keyword(
         Choice("allow_if_changes", default=""), "interfaces may be missing and may come and go", default="off")
     default_interface: str | None = keyword(
-        interface_name(), "interface of static addresses without dev", default="eth0", ignored=_STATIC)
+        interface_name(), "interface of static addresses without dev", default="eth0")
     vrrp_version: int | None = keyword(
         Whole(2, 3, "VERSION"), "version of IPv4 instances without one of their own", fatal=True, default="2")
     vrrp_mcast_group4: IPAddress | None = keyword(
@@ -224,7 +223,9 @@ class GlobalDefs(Section):
     lvs_netlink_cmd_rcv_bufs_force: bool | None = _force("the checker netlink command socket")
     lvs_netlink_monitor_rcv_bufs: int | None = _buffer("the checker netlink event socket")
     lvs_netlink_monitor_rcv_bufs_force: bool | None = _force("the checker netlink event socket")
-    process_monitor_rcv_bufs: int | None = _buffer("the process event socket")
+    process_monitor_rcv_bufs: int | None = keyword(
+        Whole(0, U32, "BYTES"), "how much the process event socket may hold unread", default="kernel default",
+        reload="never")
     process_monitor_rcv_bufs_force: bool | None = _force("the process event socket")
     vrrp_iptables: tuple[str, ...] | None = keyword(
         Words("[INCHAIN [OUTCHAIN]]", 0, 2), "filter packets by iptables, in these chains", ignored=_IPTABLES)
@@ -239,12 +240,12 @@ class GlobalDefs(Section):
         Flag(), "match interfaces by index", default="off", ignored="the rules name interfaces as hakeep thinks best")
     nftables_counters: bool | None = keyword(Flag(), "count what the rules match", default="off")
     nftables_ipvs: str | None = keyword(
-        Word("TABLE", default=""), "nftables table that marks packets for virtual server groups", process="lvs",
-        ignored=_MARKS, sample="hakeep_ipvs")
+        Word("TABLE", default=""), "one service by mark for all addresses of a group; the table that sets the marks",
+        process="lvs", sample="hakeep_ipvs")
     nftables_ipvs_priority: int | None = keyword(
-        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, process="lvs", ignored=_MARKS, sample="-100")
+        Whole(-I32, I32 - 1), "priority of its hooks", fatal=True, process="lvs", default="-1", sample="-100")
     nftables_ipvs_start_fwmark: int | None = keyword(
-        Whole(1, U32), "first mark that it gives out", fatal=True, process="lvs", ignored=_MARKS, sample="1000")
+        Whole(1, U32), "first mark that is given out", fatal=True, process="lvs", default="1000", sample="5000")
 
     # telling others
     notify_fifo: FifoWords | None = _fifo("all events", process="all")
@@ -259,23 +260,39 @@ class GlobalDefs(Section):
                                                          sample="/usr/lib/hakeep/listen hakeep_script")
     fifo_write_vrrp_states_on_reload: bool | None = keyword(Flag(), "repeat all states after a reload", default="off")
     notification_email: tuple[str, ...] = keyword(
-        Entries(Word("ADDRESS"), words=True), "who gets mail", process="all", ignored=_MAIL)
-    notification_email_from: str | None = keyword(Word("ADDRESS"), "sender of mail", process="all", ignored=_MAIL)
+        Entries(Word("ADDRESS"), words=True), "who gets mail", process="all")
+    notification_email_from: str | None = keyword(
+        Word("ADDRESS"), "sender of mail", process="all", default="our user at this host")
     smtp_server: tuple[IPAddress | str, int | None] | None = keyword(
-        IpPort(host=True), "mail relay", process="all", fatal=True, ignored=_MAIL, sample="192.0.2.25 25")
+        IpPort(host=True), "mail relay; without one there is no mail", process="all", fatal=True, default="none",
+        sample="192.0.2.25 25")
     smtp_helo_name: str | None = keyword(
-        Word("NAME", default=""), "who we say we are to the relay", process="all", ignored=_MAIL,
+        Word("NAME", default=""), "who we say we are to the relay", process="all", default="host name",
         sample="first.example.org")
     smtp_connect_timeout: int | None = keyword(
-        Whole(0, 4294, "SECONDS", zero=1), "time limit of a mail", process="all", fatal=True, ignored=_MAIL,
+        Whole(0, 4294, "SECONDS", zero=1), "how long the relay may be silent", process="all", fatal=True,
         default="30", sample="30")
-    smtp_alert: bool | None = keyword(OptBool(), "default of smtp_alert everywhere", process="all", ignored=_MAIL)
-    smtp_alert_vrrp: bool | None = keyword(OptBool(), "default of smtp_alert of instances", ignored=_MAIL)
+    smtp_starttls: str | None = keyword(
+        Choice("off", "auto", "require"), "whether to encrypt the way to the relay", process="all", since=OURS,
+        default="auto")
+    smtp_login: tuple[str, ...] | None = keyword(
+        Words("USER PASSWORD", 2, 2, example="alerts secret"), "who we are to a relay that asks for a password",
+        process="all", since=OURS, default="none")
+    smtp_queue_max: int | None = keyword(
+        Whole(1, 100_000), "so many letters wait at most for the relay", process="all", since=OURS, default="1000",
+        sample="5000")
+    smtp_alert: bool | None = keyword(OptBool(), "default of smtp_alert everywhere", process="all")
+    smtp_alert_vrrp: bool | None = keyword(OptBool(), "default of smtp_alert of instances", default="smtp_alert")
     smtp_alert_checker: bool | None = keyword(
-        OptBool(), "default of smtp_alert of virtual servers", process="lvs", ignored=_MAIL)
-    no_email_faults: bool | None = keyword(Flag(), "no mail about FAULT", ignored=_MAIL)
+        OptBool(), "default of smtp_alert of virtual servers", process="lvs", default="smtp_alert")
+    no_email_faults: bool | None = keyword(Flag(), "no mail about FAULT", process="all", default="off")
     no_checker_emails: bool | None = keyword(
-        OptBool(), "no mail about checks that change nothing", process="lvs", ignored=_MAIL)
+        OptBool(), "no mail about checks that change nothing", process="lvs", default="false")
+    notify_webhook: str | None = keyword(
+        HttpUrl(), "every change of state is posted there, as JSON", process="all", since=OURS, default="none")
+    notify_webhook_secret: str | None = keyword(
+        Word("SECRET"), "what posts are signed with", process="all", since=OURS, default="none",
+        sample="a-long-random-word")
     snmp_socket: str | None = keyword(Word("ADDRESS", default=""), "AgentX master", process="all", ignored=_SNMP,
                                       sample="tcp:localhost:705")
     enable_traps: bool | None = keyword(Flag(), "tell changes by SNMP traps", process="all", ignored=_SNMP)
@@ -313,9 +330,9 @@ class GlobalDefs(Section):
                 [("interface", anything), ("instance", anything)],
                 {"inst": anything, "id": whole(0, 255), "maxlen": whole(1, 65507), "port": whole(1, 65535),
                  "ttl": whole(1, 255), "group": multicast}, least=1, example="eth0 inst web id 51"),
-        "synchronise IPVS connections", process="lvs", repeat=Repeat.FIRST)
+        "synchronise IPVS connections", process="lvs", repeat=Repeat.FIRST, backends=NO_COPIES)
     lvs_backend: str | None = keyword(
-        Choice("auto", "ipvs", "nftables", "memory"), "what of the kernel forwards connections", process="lvs",
+        Familiar(*BUILT_IN), "what of the kernel forwards connections", process="lvs",
         since=OURS, reload="restart", default="auto")
     lvs_checks_in_flight: int | None = keyword(
         Whole(1, 65535), "so many checks run at once", process="lvs", since=OURS, default="500", sample="200")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hakeep.config.backends import Limit
 from hakeep.config.schema import OURS, Block, Keyword, Repeat, given
 from hakeep.config.values.addresses import Ip, IpPort, Netmask
 from hakeep.config.values.numbers import Flag, OptBool, RangeList, Seconds, Weight, Whole
@@ -20,13 +21,23 @@ _LONG = Seconds(0, 18446744073709.551614)
 _LONG_NOT_ZERO = Seconds(0.000001, 18446744073709.551614)
 _SHORT = Seconds(0.000001, 4294.967295)
 _PORT = Whole(1, 65535, "PORT")
-_MAIL = "no alert mail is sent"
 
 _SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
 _METHOD = Options(
     "NAT|DR|TUN [type ipip|gre|gue port N] [nocsum|csum|remcsum]", [("method", one_of("NAT", "DR", "TUN"))],
     {"type": one_of("ipip", "gue", "gre"), "port": whole(1, 65535), "nocsum": None, "csum": None, "remcsum": None},
     least=1, example="DR")
+
+#: How far backends other than IPVS go.
+_REWRITING = {"nftables": Limit("can only rewrite addresses", "use NAT", ("NAT",))}
+_TURNS = {"nftables": Limit(
+    "knows rr, wrr, sh", "use rr, wrr or sh", ("rr", "wrr", "sh"),
+    {**dict.fromkeys(("lc", "wlc", "sed", "nq", "lblc", "lblcr", "ovf", "fo"), "wrr, the nearest"),
+     **dict.fromkeys(("dh", "mh"), "sh")})}
+_UNCOUNTED = {"nftables": Limit("does not count a server's connections")}
+_FLOWS = {"nftables": Limit("keeps a connection for each client and port")}
+_ADDRESSES = {"nftables": Limit("knows clients by their address only")}
+
 _REGEX_OPTIONS = (
     "allow_empty_class", "alt_bsux", "auto_callout", "caseless", "dollar_endonly", "dotall", "dupnames", "extended",
     "firstline", "match_unset_backref", "multiline", "never_ucp", "never_utf", "no_auto_capture", "no_auto_possess",
@@ -216,24 +227,22 @@ _SERVER = [
            ignored="there is no SNMP agent"),
 ]
 
-#: Checkers that something else is needed for.
-_MISSING = {"BFD_CHECK": {"unsafe": "the server would count as down for ever"}}
-
 REAL_SERVER = Block("One back end.", name="IP [PORT]", head=IpPort(), shown=("TCP_CHECK",), children=[
     *_SERVER, _ALPHA,
     _given("weight", Whole(0, I32), "its share of the connections", fatal=True, default="the service's, 1"),
-    _given("lvs_method", _METHOD, "how packets get there", fatal=True, default="the service's"),
+    _given("lvs_method", _METHOD, "how packets get there", fatal=True, default="the service's",
+           backends=_REWRITING),
     _given("uthreshold", Whole(0, U32), "connections above which it gets no more", fatal=True, default="none",
-           sample="1000"),
+           sample="1000", backends=_UNCOUNTED),
     _given("lthreshold", Whole(0, U32), "connections below which it gets some again", fatal=True, default="none",
-           sample="800"),
+           sample="800", backends=_UNCOUNTED),
     _given("inhibit_on_failure", OptBool(), "when it fails keep it, with weight 0", default="the service's"),
-    _given("smtp_alert", OptBool(), "send mail on changes", default="true", ignored=_MAIL),
+    _given("smtp_alert", OptBool(), "send mail on changes", default="that of the service, of global_defs, true"),
     *_scripts(notify_up="when it comes up", notify_down="when it goes down"),
     _ours("slow_start", Seconds(0, 86400, 3), "time in which its weight grows after it comes back", default="0",
           sample="30"),
     *(_given(name, block, f"a check: {block.doc[0].lower()}{block.doc[1:-1]}", repeat=Repeat.ADD,
-             since=OURS if name in OUR_CHECKERS else "", **_MISSING.get(name, {}))
+             since=OURS if name in OUR_CHECKERS else "")
       for name, block in CHECKERS.items()),
 ])
 
@@ -248,25 +257,31 @@ VIRTUAL_SERVER = Block("One IPVS service.", name="IP [PORT]|fwmark MARK|group NA
     _given("ip_family", Choice("inet", "inet6"), "family of a fwmark service", fatal=True,
            default="that of the addresses"),
     _given("lvs_sched", Choice(*_SCHEDULERS), "how connections are shared out", fatal=True, default="wlc",
-           sample="wrr"),
+           sample="wrr", backends=_TURNS),
     _given("lb_algo", Choice(*_SCHEDULERS), "how connections are shared out", fatal=True, field="lvs_sched",
-           default="wlc", sample="wrr"),
-    _given("lvs_method", _METHOD, "how packets get to real servers", fatal=True, default="NAT"),
-    _given("lb_kind", _METHOD, "how packets get to real servers", fatal=True, field="lvs_method", default="NAT"),
+           default="wlc", sample="wrr", backends=_TURNS),
+    _given("lvs_method", _METHOD, "how packets get to real servers", fatal=True, default="NAT",
+           backends=_REWRITING),
+    _given("lb_kind", _METHOD, "how packets get to real servers", fatal=True, field="lvs_method", default="NAT",
+           backends=_REWRITING),
     _given("protocol", Choice("TCP", "UDP", "SCTP", any_case=True), "transport protocol", fatal=True, default="UDP"),
-    *_flags(ops="one packet scheduling, for UDP", hashed="has no effect", flag_1="scheduler flag 1",
+    _given("ops", Flag(), "one packet scheduling, for UDP", default="off",
+           backends=_FLOWS),
+    *_flags(hashed="has no effect", flag_1="scheduler flag 1",
             flag_2="scheduler flag 2", flag_3="scheduler flag 3", sh_port="sh: look at the port too",
             sh_fallback="sh: go elsewhere when down", mh_port="mh: look at the port too",
             mh_fallback="mh: go elsewhere when down", omega="run down scripts at stop"),
     _given("alpha", Flag(), "checkers start as failed", default="off"),
     _given("inhibit_on_failure", Flag(), "keep failed real servers, with weight 0", default="off"),
     _given("ha_suspend", Flag(), "check only while the address is here", default="off"),
-    _given("persistence_engine", Word("NAME"), "engine of persistence", fatal=True, sample="sip"),
+    _given("persistence_engine", Word("NAME"), "engine of persistence", fatal=True, sample="sip",
+           backends=_ADDRESSES),
     _given("persistence_timeout", Whole(1, 2678400, "SECONDS", default=360), "how long clients stay", default="off",
            sample="600"),
     _given("persistence_granularity", Netmask(), "how much of a client's address counts", fatal=True,
            default="all of it"),
-    _given("smtp_alert", OptBool(), "send mail on changes of the quorum", default="smtp_alert_checker", ignored=_MAIL),
+    _given("smtp_alert", OptBool(), "send mail on changes of the quorum",
+           default="smtp_alert_checker, smtp_alert, false"),
     *_scripts(quorum_up="when the quorum is reached", quorum_down="when it is lost"),
     _given("quorum", Whole(1, U32, otherwise=1), "weight that must be up", fatal=True, default="1", sample="2"),
     _given("hysteresis", Whole(0, U32), "margin around quorum", fatal=True, default="0", sample="1"),
@@ -275,7 +290,8 @@ VIRTUAL_SERVER = Block("One IPVS service.", name="IP [PORT]|fwmark MARK|group NA
           default="0, never", sample="40"),
     _given("sorry_server", IpPort(), "used when the quorum is lost", fatal=True, sample="192.0.2.66 80"),
     _given("sorry_server_inhibit", Flag(), "inhibit_on_failure for it", default="off"),
-    _given("sorry_server_lvs_method", _METHOD, "how packets get to it", default="lvs_method"),
+    _given("sorry_server_lvs_method", _METHOD, "how packets get to it", default="lvs_method",
+           backends=_REWRITING),
     _given("real_server", REAL_SERVER, "a back end", fatal=True, repeat=Repeat.ADD, sample="192.0.2.21 80"),
 ], head=Service())
 

@@ -25,7 +25,6 @@ from hakeep.config.values.routes import ROUTE, RULE
 from hakeep.config.values.words import Word
 
 U32 = 2**32 - 1
-_TRACKER = "nothing is tracked yet"
 
 
 class Config(Section):
@@ -36,7 +35,7 @@ class Config(Section):
         default="the one it is started in")
     net_namespace_ipvs: str | None = keyword(
         Word("NAME", default=""), "network namespace of the IPVS tables", process="lvs", reload="never",
-        ignored="the IPVS tables are those of net_namespace", default="net_namespace")
+        unsafe="the virtual servers would be in another network namespace", default="net_namespace")
     namespace_with_ipsets: bool | None = keyword(
         Flag(), "ipsets in namespaces on kernels before 3.13", ignored="packets are filtered by nftables in any case")
     use_pid_dir: bool | None = keyword(
@@ -48,37 +47,33 @@ class Config(Section):
     child_wait_time: int | None = keyword(
         Whole(0, U32, "SECONDS"), "how long stopping may take", process="all", fatal=True, default="5")
     linkbeat_use_polling: bool | None = keyword(
-        Flag(), "poll interfaces for carrier", ignored="link state is taken from the kernel's events, not polled")
+        Flag(), "poll interfaces for carrier", default="off")
     global_defs: GlobalDefs | None = keyword(GLOBAL_DEFS, "settings for the whole daemon", process="all")
 
     vrrp_instance: tuple[VrrpInstance, ...] = keyword(VRRP_INSTANCE, "a virtual router", repeat=Repeat.ADD)
     garp_group: tuple[GarpGroup, ...] = keyword(
         GARP_GROUP, "rate limit of announcements on some interfaces", repeat=Repeat.ADD)
     vrrp_sync_group: tuple[VrrpSyncGroup, ...] = keyword(
-        VRRP_SYNC_GROUP, "instances that change state together", repeat=Repeat.ADD,
-        unsafe="the instances would change state one by one")
+        VRRP_SYNC_GROUP, "instances that change state together", repeat=Repeat.ADD)
     vrrp_script: tuple[VrrpScript, ...] = keyword(
-        VRRP_SCRIPT, "a command whose result counts", repeat=Repeat.ADD, fatal=True, ignored=_TRACKER)
+        VRRP_SCRIPT, "a command whose result counts", repeat=Repeat.ADD, fatal=True)
     vrrp_track_process: tuple[Plain, ...] = keyword(
-        VRRP_TRACK_PROCESS, "processes that count", repeat=Repeat.ADD, fatal=True, ignored=_TRACKER)
+        VRRP_TRACK_PROCESS, "processes that count", repeat=Repeat.ADD, fatal=True)
     track_file: tuple[Plain, ...] = keyword(
-        TRACK_FILE, "a file whose number counts", repeat=Repeat.ADD, fatal=True, old=("vrrp_track_file",),
-        ignored="only FILE_CHECK looks at it yet")
+        TRACK_FILE, "a file whose number counts", repeat=Repeat.ADD, fatal=True, old=("vrrp_track_file",))
     track_group: tuple[Plain, ...] = keyword(
-        TRACK_GROUP, "instances that static addresses follow", repeat=Repeat.ADD, ignored=_TRACKER)
+        TRACK_GROUP, "instances that static addresses follow", repeat=Repeat.ADD)
     interface_up_down_delays: tuple[tuple[str, float, float], ...] = keyword(
-        Entries(LinkDelays()), "wait before a change of a link counts",
-        ignored="changes of a link count at once")
+        Entries(LinkDelays()), "wait before a change of a link counts")
     linkbeat_interfaces: tuple[Pairs, ...] = keyword(
-        Entries(LINKBEAT), "interfaces to poll for carrier",
-        ignored="link state is taken from the kernel's events, not polled")
+        Entries(LINKBEAT), "interfaces to poll for carrier")
 
     static_ipaddress: tuple[AddressEntry, ...] = keyword(
-        Entries(Addresses(static=True)), "addresses that stay", unsafe="static addresses would be missing")
+        Entries(Addresses(static=True)), "addresses that stay")
     static_routes: tuple[Pairs, ...] = keyword(
-        Entries(ROUTE), "routes that stay", unsafe="static routes would be missing")
+        Entries(ROUTE), "routes that stay")
     static_rules: tuple[Pairs, ...] = keyword(
-        Entries(RULE), "policy rules that stay", unsafe="static rules would be missing")
+        Entries(RULE), "policy rules that stay")
 
     virtual_server: tuple[Plain, ...] = keyword(
         VIRTUAL_SERVER, "an IPVS service", repeat=Repeat.ADD, process="lvs", fatal=True)
@@ -86,7 +81,7 @@ class Config(Section):
         VIRTUAL_SERVER_GROUP, "addresses that share a service", repeat=Repeat.ADD, process="lvs", fatal=True)
     SSL: Plain | None = keyword(SSL, "client certificate of SSL_GET", repeat=Repeat.REPLACE, process="lvs")
     bfd_instance: tuple[Plain, ...] = keyword(
-        BFD_INSTANCE, "a BFD session", repeat=Repeat.ADD, process="bfd", ignored="BFD sessions are not run")
+        BFD_INSTANCE, "a BFD session", repeat=Repeat.ADD, process="bfd")
 
 
 ROOT: Block = block_of(Config)

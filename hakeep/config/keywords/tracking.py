@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hakeep.config.schema import Block, Entries, Repeat, Section, block_of, given, keyword
+from hakeep.config.schema import OURS, Block, Entries, Repeat, Section, block_of, given, keyword
 from hakeep.config.settled import Script
 from hakeep.config.values.numbers import Flag, OptBool, Seconds, Weight, Whole
-from hakeep.config.values.options import Options, Tracked, one_of
+from hakeep.config.values.options import Options, Pairs, Tracked, one_of
+from hakeep.config.values.questions import HTTP, PING, ROUTE, TCP, UNIT, VIRTUAL_SERVER, Question
 from hakeep.config.values.scripts import Command, User
 from hakeep.config.values.words import Choice, Word, Words
 
-_UNSAFE = "the instance would stay master although what it tracks has failed"
 _HOURLY = Seconds(0.000001, 3600)
 
 TrackedEntry = tuple[str, int | None, bool | None]
@@ -29,7 +29,36 @@ _TRACKERS: dict[str, tuple[Tracked, str]] = {
 def tracker(name: str) -> Any:
     """The field of a track_* block, for instances and groups."""
     entry, doc = _TRACKERS[name]
-    return keyword(Entries(entry), doc, unsafe=_UNSAFE, vital=name == "track_interface")
+    return keyword(Entries(entry), doc, vital=name == "track_interface")
+
+
+_QUESTIONS: dict[str, tuple[Question, str]] = {
+    "track_ping": (PING, "an address that must answer to pings"),
+    "track_tcp": (TCP, "a port that must take connections"),
+    "track_http": (HTTP, "a page that must be there"),
+    "track_unit": (UNIT, "a systemd unit that must be active"),
+    "track_route": (ROUTE, "a route that must be there"),
+    "track_virtual_server": (VIRTUAL_SERVER, "a virtual_server that must have its quorum"),
+}
+
+
+def question(name: str) -> Any:
+    """The field of a tracker on one line, for instances and groups."""
+    value, doc = _QUESTIONS[name]
+    return keyword(value, doc, repeat=Repeat.ADD, since=OURS, default="none")
+
+
+def hold_down() -> Any:
+    """The field of that name, for instances and groups."""
+    return keyword(
+        Seconds(0, 3600, 3), "how long what has failed must be well again before it counts", since=OURS, default="0",
+        sample="10")
+
+
+def last_standing() -> Any:
+    """The field of that name, for instances and groups."""
+    return keyword(OptBool(), "serve in spite of failed checks when nobody else can", since=OURS, default="off",
+                   sample="on")
 
 
 def notifier(when: str) -> Any:
@@ -47,14 +76,21 @@ class VrrpSyncGroup(Section):
     track_file: tuple[TrackedEntry, ...] = tracker("track_file")
     track_process: tuple[TrackedEntry, ...] = tracker("track_process")
     track_bfd: tuple[TrackedEntry, ...] = tracker("track_bfd")
+    track_ping: tuple[Pairs, ...] = question("track_ping")
+    track_tcp: tuple[Pairs, ...] = question("track_tcp")
+    track_http: tuple[Pairs, ...] = question("track_http")
+    track_unit: tuple[Pairs, ...] = question("track_unit")
+    track_route: tuple[Pairs, ...] = question("track_route")
+    track_virtual_server: tuple[Pairs, ...] = question("track_virtual_server")
+    hold_down: float | None = hold_down()
+    last_standing: bool | None = last_standing()
     notify_master: Script | None = notifier("on becoming MASTER")
     notify_backup: Script | None = notifier("on becoming BACKUP")
     notify_fault: Script | None = notifier("on entering FAULT")
     notify_stop: Script | None = notifier("when the daemon stops")
     notify: Script | None = notifier("on every change; kind, name, state and priority follow as arguments")
     smtp_alert: bool | None = keyword(
-        OptBool(), "send mail on changes of state", default="smtp_alert_vrrp, smtp_alert, false",
-        ignored="no alert mail is sent")
+        OptBool(), "send mail on changes of state", default="smtp_alert_vrrp, smtp_alert, false")
     notify_priority_changes: bool | None = keyword(
         OptBool(), "tell FIFOs when only a priority changed", default="vrrp_notify_priority_changes")
     sync_group_tracking_weight: bool | None = keyword(

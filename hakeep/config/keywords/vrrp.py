@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hakeep.config.keywords.tracking import notifier, tracker
+from hakeep.config.backends import NO_COPIES
+from hakeep.config.keywords.tracking import hold_down, last_standing, notifier, question, tracker
 from hakeep.config.schema import OURS, Entries, Repeat, Section, block_of, keyword
 from hakeep.config.settled import Script
 from hakeep.config.values.addresses import AddressEntry, Addresses, Ip, PeerEntry, Peers
@@ -140,7 +141,7 @@ class VrrpInstance(Section):
         Flag(), "keep secondary addresses when the first is removed (sysctl)", default="off")
     linkbeat_use_polling: bool | None = keyword(
         Flag(), "poll the interface for carrier", obsolete="use linkbeat_interfaces outside of instances",
-        ignored="link state is taken from the kernel's events, not polled")
+        default="off")
     timer_expired_backup: int | None = keyword(
         Whole(1, 254, "PRIO", default=254), "step back after a pause in which such a router may have taken over",
         since="2.4", old=("thread_timer_expired",), default="off; 254 without PRIO", sample="100")
@@ -150,7 +151,7 @@ class VrrpInstance(Section):
         Flag(), "has no effect", obsolete="take it out: the family is seen from the addresses")
     lvs_sync_daemon_interface: str | None = keyword(
         interface_name(), "old form of lvs_sync_daemon in global_defs", fatal=True, repeat=Repeat.FIRST,
-        obsolete="use lvs_sync_daemon in global_defs", process="lvs")
+        obsolete="use lvs_sync_daemon in global_defs", process="lvs", backends=NO_COPIES)
 
     garp_master_delay: int | None = keyword(
         Whole(0, 4294, "SECONDS"), "pause before the second burst of announcements; 0: no second", fatal=True,
@@ -187,18 +188,25 @@ class VrrpInstance(Section):
     notify_priority_changes: bool | None = keyword(
         OptBool(), "tell FIFOs when only the priority changed", default="vrrp_notify_priority_changes")
     smtp_alert: bool | None = keyword(
-        OptBool(), "send mail on changes of state", default="smtp_alert_vrrp, smtp_alert, false",
-        ignored="no alert mail is sent")
+        OptBool(), "send mail on changes of state", default="smtp_alert_vrrp, smtp_alert, false")
 
     track_interface: tuple[Tracked, ...] = tracker("track_interface")
     track_script: tuple[Tracked, ...] = tracker("track_script")
     track_file: tuple[Tracked, ...] = tracker("track_file")
     track_process: tuple[Tracked, ...] = tracker("track_process")
     track_bfd: tuple[Tracked, ...] = tracker("track_bfd")
+    track_ping: tuple[Pairs, ...] = question("track_ping")
+    track_tcp: tuple[Pairs, ...] = question("track_tcp")
+    track_http: tuple[Pairs, ...] = question("track_http")
+    track_unit: tuple[Pairs, ...] = question("track_unit")
+    track_route: tuple[Pairs, ...] = question("track_route")
+    track_virtual_server: tuple[Pairs, ...] = question("track_virtual_server")
+    hold_down: float | None = hold_down()
+    last_standing: bool | None = last_standing()
     virtual_routes: tuple[Pairs, ...] = keyword(
-        Entries(ROUTE), "routes that are there while master", unsafe="routes would not move with the master")
+        Entries(ROUTE), "routes that are there while master")
     virtual_rules: tuple[Pairs, ...] = keyword(
-        Entries(RULE), "policy rules that are there while master", unsafe="rules would not move with the master")
+        Entries(RULE), "policy rules that are there while master")
 
     vip_fence: str | None = keyword(
         Choice("auto", "off"), "take the addresses off the net when adverts stop", default="auto", since=OURS)

@@ -262,25 +262,22 @@ Cure::
     Code.UNSUPPORTED: """\
 hakeep does not act on this, and going on would be unsafe
 
-A tracker, a sync group or a route that moves with the master: without it the router would keep addresses that it
-ought to give away. hakeepd does not start, unless it is told to with --ignore-unsupported. The configuration is right
-all the same, so `hakeep check` warns of it and does not call it an error.
+The virtual servers would be in another network namespace than the one that was asked for, say. hakeepd does not start,
+unless it is told to with --ignore-unsupported. The configuration is right all the same, so `hakeep check` warns of it
+and does not call it an error.
 
 Example::
 
-    global_defs { enable_script_security }
-    vrrp_script check_web {
-        script "/usr/bin/curl -fs http://127.0.0.1/"
-    }
+    net_namespace_ipvs front
     vrrp_instance VI_1 {
         interface eth0
         virtual_router_id 51
         virtual_ipaddress { 192.0.2.100/24 }
-        track_script { check_web }
     }
 
 Cure::
 
+    net_namespace front
     vrrp_instance VI_1 {
         interface eth0
         virtual_router_id 51

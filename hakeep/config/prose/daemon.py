@@ -13,7 +13,8 @@ vrrp_process_name
 lvs_backend
     ipvs is the kernel's own load balancer. nftables does with less of it, by rewriting addresses, where the kernel has
     no IPVS, as in many containers. auto takes ipvs if the kernel has it, else nftables. memory forwards nothing and is
-    for trying things out.
+    for trying things out. Any other name is that of a backend in a package of somebody else, which must be installed
+    for the Python that hakeep runs with: an entry point of the group hakeep.backends.
 
 lvs_checks_in_flight
     With very many servers, checks that come due at the same moment wait for one another.
@@ -38,14 +39,16 @@ vrrp_rt_priority
     this less than others, since the kernel keeps its addresses safe; but use it where intervals are below a second.
 
 checker_rt_priority bfd_rt_priority
-    A real-time process runs before all ordinary ones.
+    A real-time process runs before all ordinary ones. The checker process is never one, so that no check delays an
+    advert: it gets the best nice value, -20, instead.
 
 vrrp_cpu_affinity checker_cpu_affinity bfd_cpu_affinity
     Numbers of processors as in /proc/cpuinfo, from 0. The worker then runs on these only.
 
 vrrp_rlimit_rttime checker_rlimit_rttime bfd_rlimit_rttime
-    A real-time process that never pauses would lock the machine up. The kernel stops one that computes for longer than
-    this without waiting for anything.
+    A real-time process that never pauses would lock the machine up. The kernel kills one that computes for longer than
+    this without waiting for anything. In keepalived this is 10 ms if nothing is said, in which a hakeep worker with
+    hundreds of instances or sessions cannot even start.
 
 max_auto_priority
     keepalived can make itself a real-time process when it notices that its timers are late; this is how far.

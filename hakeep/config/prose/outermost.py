@@ -6,7 +6,8 @@ net_namespace
     interface. The option -s wins. Several daemons on one host, each in a namespace of its own, do not see each other.
 
 net_namespace_ipvs
-    With it the IPVS tables may be those of another namespace than the one in which VRRP speaks.
+    With it the IPVS tables of keepalived may be those of another namespace than the one in which VRRP speaks. hakeep
+    has all of its workers in one: see `net_namespace`.
 
 namespace_with_ipsets
     A promise that the kernel keeps sets of addresses apart for each namespace. Any kernel that hakeep runs on does.
@@ -120,7 +121,8 @@ SSL/key
     PEM file with the private key to it.
 
 bfd_instance
-    A BFD session notices within some ten milliseconds that a neighbour can no longer be reached.
+    A BFD session notices within some ten milliseconds that a neighbour can no longer be reached. Where that time is
+    below 100 ms and the machine may be busy, give the worker a `bfd_rt_priority`: it must not wait for a processor.
 
 source_ip
     Of the same family as the neighbour's address.
@@ -145,6 +147,7 @@ passive
 
 ttl hoplimit
     Both words are the same setting. The receiver checks by it that a packet comes from near; see `max_hops`.
+    keepalived sends IPv6 packets with 64 by itself: tell it `hoplimit 255`, or allow that here with `max_hops 191`.
 
 max_hops
     A packet that was sent with 255 and arrives with 254 came over one router. 0 accepts direct neighbours only.

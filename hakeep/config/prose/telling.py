@@ -50,14 +50,55 @@ notify_priority_changes
     Lines such as MASTER_PRIORITY are then written to the pipes when the priority changes and the state does not.
 
 smtp_alert
-    Mail is better sent by a `notify` script or by what watches the log.
+    One letter for each new state, sent by a process of its own: a relay that is slow, dead or hostile delays nothing.
+    Letters that it does not take wait and are sent later. It takes `smtp_server` and `notification_email` to send any.
 
 notification_email
     Every word between the braces is an address.
 
-notification_email_from smtp_server smtp_helo_name smtp_connect_timeout smtp_alert_vrrp smtp_alert_checker
-no_email_faults no_checker_emails
-    Part of keepalived's mail alerts. A `notify` script can do the same.
+notification_email_from
+    Relays often refuse a sender at a host that they cannot find.
+
+smtp_server
+    Port 25 unless another one follows. On port 465 everything is encrypted from the start.
+
+smtp_helo_name
+    Some relays refuse names without a dot, or names that they cannot find.
+
+smtp_connect_timeout
+    Each step of the conversation may take so long, and all of it four times that.
+
+smtp_starttls
+    With auto the way is encrypted if the relay offers it, whoever the relay may be: that keeps listeners out. With
+    require the relay must also have a certificate for its name (as written in `smtp_server`) from an authority that
+    this host trusts, or nothing is sent.
+
+smtp_login
+    The password is only ever given to a relay that has proved who it is by its certificate, unless `smtp_starttls` is
+    off. Keep the file from being read by others.
+
+smtp_queue_max
+    When more wait, the oldest one is dropped, and the log says so.
+
+smtp_alert_vrrp smtp_alert_checker
+    Stands for `smtp_alert` in all blocks of that kind that have none of their own.
+
+no_email_faults
+    A link that goes down for a moment, for instance at a reboot of the switch, is then no reason for a letter.
+
+no_checker_emails
+    A real server with several checks gets a letter when one more of them fails, although it was down already, and when
+    one passes while another still fails. With this there are letters about new states only.
+
+notify_webhook
+    A POST for every new state of an instance, a group, a real server or a virtual server, whether mail is sent or not.
+    The document says who reports (router_id), kind, name, state, priority, why and time. What cannot be delivered is
+    tried again, of one object only its newest state. Redirects are not followed. Keep the file from being read by
+    others if the address is a secret.
+
+notify_webhook_secret
+    Each post then has a header X-Hakeep-Signature: sha256= and the HMAC-SHA256 of the body, in hexadecimal digits.
+    Compare it in constant time, and look at the time inside, or anybody can post or repeat.
 
 snmp_socket enable_traps enable_snmp_vrrp enable_snmp_rfc enable_snmp_rfcv2 enable_snmp_rfcv3
     Part of keepalived's SNMP agent. `hakeep status --json` tells states and numbers to any monitoring program.

@@ -17,6 +17,44 @@ track_process
 track_bfd
     Names of `bfd_instance` blocks, one a line. A weight here counts instead of the block's own.
 
+track_ping
+    Echo requests to this address, or to the default gateway of the moment (inet6: that of IPv6): a check without a
+    script. It has failed when more than loss percent of count requests remain without an answer. Ask something that
+    both hosts should reach, and give it a weight: where all hosts fail at once, FAULT leaves nobody with the addresses.
+
+    interval is from one question to the next, timeout how long an answer may take (as long as the interval, unless
+    given). rise and fall are how many equal answers in a row make a change. The weight means what it means to a
+    `vrrp_script`: none, and a failure is FAULT; reverse exchanges success and failure.
+
+track_tcp
+    A connection to this address and port can be opened. Options are those of `track_ping`, but for the packets' own.
+
+track_http
+    A GET of this URL has one of these status codes (200-299, unless given). With https the certificate must be good
+    for the name, unless noverify is given. Other options are those of `track_ping`. Quote a URL that has a # or a ! in
+    it.
+
+track_unit
+    A unit of systemd is active. A name without an ending is that of a service. Other options are those of `track_ping`.
+
+track_route
+    The kernel has a route to exactly this network; default is the default route, with inet6 that of IPv6. Without table
+    the table main is meant. Learned routes come and go with a routing daemon: so does, with this, the priority.
+
+track_virtual_server
+    The virtual server of this name, as `hakeep status` writes it, has its quorum: a director that cannot serve need not
+    have the address. For one of another protocol than TCP the protocol stands after the port.
+
+hold_down
+    Something that fails and recovers again and again moves the addresses each time. With this, what has failed must be
+    well for so many seconds before it counts as well, after the next failure twice as long, and so on. `hakeep status`
+    shows what is held down. In a group it holds for members that have none of their own.
+
+last_standing
+    When checks fail on every host, each goes to FAULT and nobody serves, though the checks may be what is wrong. With
+    this on all hosts, the best of those whose checks failed keeps the addresses, and says so, until a host is well.
+    Its own links must be up. In a group it holds for members that say nothing.
+
 virtual_routes
     One route a line in the words of ip-route(8), put in after the addresses and taken out before them.
 
@@ -54,8 +92,8 @@ process
     The name of the program, as in /proc/PID/comm. If arguments follow, the whole list of them is compared.
 
 param_match
-    initial: the process may have further arguments after those given. partial: the last of those given may be the
-    beginning of a longer one. Without a word they must be the same.
+    partial: the process may have further arguments after those given. initial: so it may, and the last of those given
+    may be the beginning of a longer one. Without a word they must be the same.
 
 vrrp_track_process/weight
     As with a `vrrp_script`; 0 means FAULT while there are too few.

@@ -125,10 +125,20 @@ nftables_counters
     `nft list table` then shows how many packets each rule has met. Good for finding out who is kept out.
 
 nftables_ipvs
-    A group of addresses with marks needs a table that sets the marks.
+    Each address and port of a `virtual_server_group` is a service of the kernel's, with all real servers in it: twenty
+    addresses and fifty servers make a thousand destinations, and when a server dies, twenty of them change. With this
+    word a group is one service by firewall mark for each family and protocol, and an nftables table of this name
+    (without a name: `hakeep_ipvs`) gives the mark to packets for its addresses. An address that comes or goes then
+    disturbs no connection to the others. A client with `persistence_timeout` stays with its server at all addresses of
+    the group. If somebody deletes the table, it is put back.
 
-nftables_ipvs_priority nftables_ipvs_start_fwmark
-    Goes with `nftables_ipvs`.
+nftables_ipvs_priority
+    Where the table looks at packets among other programs: those with lower numbers see them before it, and may also set
+    marks, which it overwrites. What the host sends itself is marked before -98, where IPVS takes it.
+
+nftables_ipvs_start_fwmark
+    The groups get marks from this number on, in the order of the configuration; marks that stand in it anywhere are
+    left out. A group keeps its mark over a reload. Choose numbers that no rule of yours uses for anything else.
 
 checker_log_all_failures
     Otherwise only the change is logged, not each failed try.

@@ -10,6 +10,8 @@ from hakeep.config.host import Host
 from hakeep.config.keywords.static import Config
 from hakeep.config.rules import (
     addresses,
+    backends,
+    bfd,
     checks,
     groups,
     mail,
@@ -20,7 +22,9 @@ from hakeep.config.rules import (
     servers,
     service_addresses,
     services,
+    shares,
     timing,
+    trackers,
     transport,
     weights,
 )
@@ -32,8 +36,8 @@ __all__ = ["RULES", "check"]
 
 #: The modules that hold the rules; importing them registers these.
 MODULES = (
-    references, groups, priorities, weights, addresses, transport, timing, scripts, mail, routing, services,
-    service_addresses, servers, checks,
+    references, trackers, groups, priorities, weights, addresses, transport, timing, scripts, mail, routing, services,
+    service_addresses, servers, shares, checks, backends, bfd,
 )
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hakeep.config.diagnostic import Code
+from hakeep.config.diagnostic import Code, Verdict
 from hakeep.config.keywords.lvs import OUR_CHECKERS
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
 from hakeep.config.rules.servers import CHECKS, checked
 from hakeep.config.rules.view import View
 from hakeep.config.schema import Plain, Section
+from hakeep.config.settle.lvs_pages import settle_pattern
+from hakeep.config.settled_lvs import Pattern
+
+#: What a check cannot do without.
+_NEEDED = {"HTTP_GET": "url", "SSL_GET": "url", "MISC_CHECK": "misc_path", "BFD_CHECK": "name"}
 
 #: Checks of protocols that have no port of their own.
 _NEED_PORT = ("TCP_CHECK", "UDP_CHECK", "AGENT_CHECK", "GRPC_CHECK")
@@ -20,7 +25,8 @@ def incomplete(view: View) -> Iterator[Found]:
     """A check without what it looks at
 
     HTTP_GET and SSL_GET fetch the pages that their url blocks name, and each url needs a path. Without them there is
-    nothing to fetch, as there is nothing to run for a MISC_CHECK without misc_path.
+    nothing to fetch, as there is nothing to run for a MISC_CHECK without misc_path. A BFD_CHECK that names no session
+    would leave its server unchecked, so hakeepd does not start with it.
 
     Example::
 
@@ -42,10 +48,10 @@ def incomplete(view: View) -> Iterator[Found]:
     """
     for service, _, kind, check in _checks(view):
         urls = check.get("url") or ()
-        needed = {"HTTP_GET": "url", "SSL_GET": "url", "MISC_CHECK": "misc_path"}.get(kind)
+        needed = _NEEDED.get(kind)
         if needed and needed not in check.places:  # a bad one has been told
             yield error(f"virtual_server {service.name}: {kind} has no {needed}", check.closing(),
-                        also=(check.span(), "it begins here"))
+                        also=(check.span(), "it begins here"), stops=kind == "BFD_CHECK")
         for url in urls:
             if "path" not in url.places:
                 yield error(f"virtual_server {service.name}: this url has no path", url.closing(),
@@ -226,6 +232,75 @@ def ours(view: View) -> Iterator[Found]:
             told.add(kind)  # one word, one note
             yield advice(f"keepalived does not know {kind}, and would take its end for that of real_server",
                          check.span(), note="this matters only if keepalived reads the file too")
+
+
+@rule(Code.CHECK_PATTERN)
+def pattern(view: View) -> Iterator[Found]:
+    """A regex that cannot be looked for
+
+    An expression that is not one is on no page, so the server is down for ever, whatever it answers. hakeepd starts all
+    the same, as keepalived does (which says so only when it runs, in its log): addresses must not suffer from it. A
+    backslash is taken away when the line is read: write two, or brackets as in [(].
+
+    hakeep has its expressions from the Python package regex, which is part of hakeep[checks]. A few regex_options of
+    PCRE2 are not to be had with it: they are refused where the expression has something that they would change.
+
+    Example::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 {
+                HTTP_GET {
+                    url {
+                        path /
+                        regex "(Welcome"
+                    }
+                }
+            }
+        }
+
+    Cure::
+
+        virtual_server 192.0.2.100 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            real_server 192.0.2.21 80 {
+                HTTP_GET {
+                    url {
+                        path /
+                        regex "[(]Welcome"
+                    }
+                }
+            }
+        }
+    """
+    judge = view.host.pattern_problem
+    known: dict[Pattern, str] = {}
+    for service, _, _, check in _checks(view) if judge else ():
+        for url in check.get("url") or ():
+            wanted = settle_pattern(url)
+            if wanted is None or judge is None:
+                continue
+            if wanted not in known:
+                known[wanted] = judge(wanted)
+            problem = known[wanted]
+            if problem:
+                keyword = problem.partition(" ")[0]
+                lines = url.places.get(keyword)
+                yield error(f"virtual_server {service.name}: {problem}",
+                            lines[-1].span(1, shell=keyword == "regex") if lines else url.span(), fix=_cure(problem),
+                            verdict=Verdict.OK)
+
+
+def _cure(problem: str) -> str:
+    if "package" in problem:
+        return "pip install 'hakeep[checks]'"
+    if problem.startswith("regex_options"):
+        return "leave that option out, or write the expression without what it changes"
+    return "write a character that is meant as it stands with two backslashes, or in brackets: [(]"
 
 
 def _checks(view: View) -> Iterator[tuple[Plain, Plain, str, Plain]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from hakeep.config.diagnostic import Code, Verdict
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
-from hakeep.config.rules.view import Member, View
+from hakeep.config.rules.view import TRACKERS, Member, View
 
 
 @rule(Code.SYNC_GROUP)
@@ -323,6 +323,15 @@ def owner(view: View) -> Iterator[Found]:
             f"{one.written.name} is an address owner (priority 255), {two.written.name} of the same sync group is not",
             one.written.span("priority", word=1), also=(two.written.span("priority", word=1), "this one can give way"),
             fix="use priorities up to 254 in a sync group")
+    for group in view.config.vrrp_sync_group:
+        owning = next((member for member in view.members(group) if member.settled.owner), None)
+        for tracker in view.trackers(group) if owning else ():
+            if tracker.weight and owning:
+                yield warning(
+                    f"{group.name}: the weight of {tracker.name} does not count", tracker.span,
+                    also=(owning.written.span("priority", word=1), "as this member is an address owner"),
+                    note="a failure means FAULT, as with weight 0", fix="use priorities up to 254 in a sync group",
+                    verdict=Verdict.GENERAL if tracker.keyword in TRACKERS else Verdict.OK)
 
 
 @rule(Code.GROUP_WEIGHTS)
@@ -331,7 +340,8 @@ def weights(view: View) -> Iterator[Found]:
 
     Members of a group have one priority in common, so to say. Without sync_group_tracking_weight in the group,
     weighted scripts and BFD sessions of its members are removed, weighted interfaces mean FAULT instead, and a
-    track_file counts with weight 0 or not at all. Put the trackers into the group, or say that weights are to count.
+    track_file counts with weight 0 or not at all. Other trackers keep their weights, but move one member's priority
+    only. Put the trackers into the group, or say that weights are to count.
 
     Example::
 
@@ -377,6 +387,7 @@ def weights(view: View) -> Iterator[Found]:
             track_script { check_web }
         }
     """
+    alone = "it moves this member's priority alone, and a group moves as a whole"
     becomes = {"track_script": "it is not tracked at all", "track_bfd": "it is not tracked at all",
                "track_interface": "its failure means FAULT", "track_file": "the weight does not count"}
     for name, group in view.groups.items():
@@ -386,11 +397,13 @@ def weights(view: View) -> Iterator[Found]:
             if member.written.name != name:
                 continue
             for tracker in view.trackers(member.written):
-                if tracker.weight and tracker.keyword in becomes and not member.settled.owner:
+                if tracker.weight and not member.settled.owner:
                     yield warning(
-                        f"{name}: in a sync group {tracker.keyword} {tracker.name} may not have a weight",
-                        tracker.span, note=becomes[tracker.keyword],
-                        verdict=Verdict.GENERAL if tracker.keyword == "track_file" else Verdict.OK,
+                        f"{name}: in a sync group {tracker.keyword} {tracker.name} may not have a weight"
+                        if tracker.keyword in becomes else
+                        f"{name}: the weight of {tracker.keyword} {tracker.name} is of no use to a member of a sync "
+                        "group", tracker.span, note=becomes.get(tracker.keyword, alone),
+                        verdict=Verdict.GENERAL if tracker.keyword in becomes else Verdict.OK,
                         fix=f"put it into vrrp_sync_group {group.name}, or say sync_group_tracking_weight there")
 
 

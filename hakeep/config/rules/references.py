@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hakeep.config.diagnostic import Code, Verdict
-from hakeep.config.keywords.tracking import VrrpScript
+from hakeep.config.keywords.tracking import VrrpScript, VrrpSyncGroup
+from hakeep.config.keywords.vrrp import VrrpInstance as Written
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
 from hakeep.config.rules.view import TRACKERS, View
 from hakeep.config.schema import Plain, Section
+from hakeep.config.settle.bfd import listeners
+from hakeep.config.settle.questions import NO_TABLE, settle_question, virtual_server_name
+from hakeep.config.settled_track import TrackRoute
 
 
 @rule(Code.UNKNOWN_REFERENCE)
 def undefined(view: View) -> Iterator[Found]:
     """Something is named that is not there
 
-    A track_script, a member of a group or a virtual_server_group is known by its name. If nothing has that name, the
+    A track_script, a member of a group or a virtual server is known by its name. If nothing has that name, the
     entry is left out and the instance runs without it: a check that you rely on never runs. Scripts, files, processes
-    and BFD sessions must stand before the instance that tracks them.
+    and BFD sessions must stand before the instance that tracks them; files and BFD sessions also before the virtual
+    server that has a check of them. A server whose BFD_CHECK is left out would never be known to be dead, so hakeepd
+    does not start with that.
 
     Example::
 
@@ -71,6 +77,22 @@ def _trackers(view: View) -> Iterator[Found]:
                 elif owner.order(keyword, index) < definition.order():
                     yield error(f"{owner.name}: {keyword} {name} is not defined yet; it is left out", span,
                                 note="it must stand before its use", also=(definition.span(), "defined here"))
+        yield from _virtual_servers(view, owner)
+        for index, pairs in enumerate(owner.track_route if view.host.names is not None else ()):
+            thing = settle_question("track_route", pairs, view.host).watched
+            if isinstance(thing, TrackRoute) and thing.table == NO_TABLE:
+                yield error(f"{owner.name}: there is no routing table {dict(pairs)['table']}; the route is not tracked",
+                            owner.span("track_route", index, 1))
+
+
+def _virtual_servers(view: View, owner: Written | VrrpSyncGroup) -> Iterator[Found]:
+    director = view.settings.lvs
+    names = [virtual_server_name(each.name) for each in director.virtual] if director else []
+    for index, pairs in enumerate(owner.track_virtual_server):
+        name = settle_question("track_virtual_server", pairs).name
+        if name not in names:
+            yield error(f"{owner.name}: there is no virtual_server {name}; it is not tracked",
+                        owner.span("track_virtual_server", index, 1), fix=_close(name, names))
 
 
 def _checks(view: View) -> Iterator[Found]:
@@ -79,10 +101,25 @@ def _checks(view: View) -> Iterator[Found]:
         for server in service.get("real_server") or ():
             for kind, keyword, tracker in kinds:
                 for check in server.get(kind) or ():
-                    name = check.get(keyword)
-                    if name and name not in view.definitions[tracker]:
-                        yield warning(f"{kind}: there is no {TRACKERS[tracker]} {name}", check.span(keyword, word=1),
-                                      fix=_close(name, view.definitions[tracker]))
+                    if check.get(keyword):
+                        yield from _check(check, keyword, TRACKERS[tracker], view.definitions[tracker])
+
+
+def _check(check: Plain, keyword: str, kind: str, definitions: dict[str, Section]) -> Iterator[Found]:
+    """What keeps a check from following what it names."""
+    name = check.get(keyword)
+    definition = definitions.get(name)
+    span = check.span(keyword, word=1)
+    stops = kind == "bfd_instance"
+    if definition is None:
+        yield error(f"there is no {kind} {name}; the check is left out", span, fix=_close(name, definitions),
+                    stops=stops)
+    elif check.order(keyword) < definition.order():
+        yield error(f"{kind} {name} is not defined yet; the check is left out", span,
+                    note="it must stand before its use", also=(definition.span(), "defined here"), stops=stops)
+    elif stops and isinstance(definition, Plain) and not listeners(definition)[1]:
+        yield error(f"{kind} {name} tells only VRRP; the check is left out", span,
+                    also=(definition.span("vrrp"), "without checker"), stops=stops)
 
 
 @rule(Code.UNUSED)
@@ -90,8 +127,8 @@ def unused(view: View) -> Iterator[Found]:
     """Something is defined that nothing uses
 
     A vrrp_script that no track_script names is not run, and an instance that was meant to depend on it does not.
-    Often the name was changed in one place only. The same holds for vrrp_track_process, virtual_server_group, and for
-    a FIFO's script without the FIFO.
+    Often the name was changed in one place only. The same holds for vrrp_track_process, track_file,
+    virtual_server_group, and for a FIFO's script without the FIFO.
 
     Example::
 
@@ -117,10 +154,12 @@ def unused(view: View) -> Iterator[Found]:
             track_script { check_web }
         }
     """
-    for keyword in ("track_script", "track_process"):
+    checked = {check.get("track_file") for service in view.config.virtual_server
+               for server in service.get("real_server") or () for check in server.get("FILE_CHECK") or ()}
+    for keyword in ("track_script", "track_process", "track_file"):
         used = {name for owner in view.owners for name, _, _ in getattr(owner, keyword)}
         for name, definition in view.definitions[keyword].items():
-            if name not in used:
+            if name not in used and not (keyword == "track_file" and name in checked):
                 yield advice(f"{keyword.removeprefix('track_')} {name} is not used", definition.span(word=1))
     groups = {service.head.group for service in view.config.virtual_server}
     for group in view.config.virtual_server_group:
@@ -212,86 +251,14 @@ def same_script(view: View) -> Iterator[Found]:
                           also=(first[script.name].span(word=1), "first defined here"), fix="give it another name")
 
 
-@rule(Code.TRACKED_TWICE)
-def tracked_twice(view: View) -> Iterator[Found]:
-    """The same thing is tracked twice in one list
-
-    The second entry is dropped, so a weight that stands there does not count.
-
-    Example::
-
-        vrrp_instance VI_1 {
-            interface eth0
-            virtual_router_id 51
-            virtual_ipaddress { 192.0.2.100/24 }
-            track_interface {
-                eth1
-                eth1 weight -20
-            }
-        }
-
-    Cure::
-
-        vrrp_instance VI_1 {
-            interface eth0
-            virtual_router_id 51
-            virtual_ipaddress { 192.0.2.100/24 }
-            track_interface {
-                eth1 weight -20
-            }
-        }
-    """
-    for owner in view.owners:
-        for keyword in TRACKERS:
-            seen: dict[str, int] = {}
-            for index, (name, _, _) in enumerate(getattr(owner, keyword)):
-                if keyword != "track_interface" and name not in view.definitions[keyword]:
-                    continue
-                if keyword == "track_interface" and name == getattr(owner, "interface", None):
-                    continue
-                if seen.setdefault(name, index) != index:
-                    yield error(f"{owner.name}: {keyword} {name} is given twice", owner.span(keyword, index),
-                                also=(owner.span(keyword, seen[name]), "first given here"))
-
-
-@rule(Code.OWN_INTERFACE)
-def own_interface(view: View) -> Iterator[Found]:
-    """track_interface names the instance's own interface
-
-    An instance goes to FAULT when its own interface fails, without being told to. The entry is dropped, and a weight
-    in it does not count. To let the own interface change the priority only, use dont_track_primary as well.
-
-    Example::
-
-        vrrp_instance VI_1 {
-            interface eth0
-            virtual_router_id 51
-            virtual_ipaddress { 192.0.2.100/24 }
-            track_interface { eth0 }
-        }
-
-    Cure::
-
-        vrrp_instance VI_1 {
-            interface eth0
-            virtual_router_id 51
-            virtual_ipaddress { 192.0.2.100/24 }
-        }
-    """
-    for instance in view.config.vrrp_instance:
-        for index, (name, _, _) in enumerate(instance.track_interface):
-            if name == instance.interface:
-                yield error(f"{instance.name}: {name} is its own interface, which is tracked anyway",
-                            instance.span("track_interface", index, 0), fix="take it out of track_interface")
-
-
 @rule(Code.UNKNOWN_INTERFACE)
 def unknown_interface(view: View) -> Iterator[Found]:
     """There is no such interface on this machine
 
     An instance, a VIP or a tracker names an interface that does not exist. keepalived does not start with it, and
     neither does hakeepd. If the interface comes later (a VPN, a bond that is brought up after us), say
-    dynamic_interfaces in global_defs. Known only with --host, and to the daemon itself.
+    dynamic_interfaces in global_defs: until then a tracked one has failed. Known only with --host, and to the daemon
+    itself.
 
     Example::
 
@@ -310,11 +277,17 @@ def unknown_interface(view: View) -> Iterator[Found]:
         }
     """
     config, lacks = view.config, view.host.lacks_interface
-    if view.globals.dynamic_interfaces is None:
-        needed: list[tuple[str, Section, str, int]] = [
-            (name, owner, "track_interface", index)
-            for owner in view.owners
-            for index, (name, _, _) in enumerate(owner.track_interface)]
+    tracked: list[tuple[str, Section, str, int]] = [
+        (name, owner, "track_interface", index)
+        for owner in view.owners
+        for index, (name, _, _) in enumerate(owner.track_interface)]
+    if view.globals.dynamic_interfaces is not None:
+        for name, section, keyword, index in tracked:
+            if lacks(name):
+                yield advice(f"there is no interface {name}: it has failed until it comes",
+                             section.span(keyword, index, 0), note=view.host.about_interface(name))
+    else:
+        needed = list(tracked)
         default = view.globals.default_interface or "eth0"
         needed += [(address.dev or default, config, "static_ipaddress", index)
                    for index, address in enumerate(config.static_ipaddress)]
@@ -371,37 +344,6 @@ def bfd_hops(view: View) -> Iterator[Found]:
         if neighbor is not None and bfd.get("max_hops", 0) % 256 > ttl:
             yield error(f"bfd_instance {bfd.name}: max_hops is more than the ttl", bfd.span("max_hops", word=1),
                         also=(bfd.span("ttl"), "the ttl") if "ttl" in bfd.places else None)
-
-
-@rule(Code.PROCESS_RANGE)
-def process_range(view: View) -> Iterator[Found]:
-    """A vrrp_track_process that can never be satisfied
-
-    The tracker is good while there are at least quorum and at most quorum_max processes. With quorum_max below quorum
-    no number of processes will do, so it always counts as failed.
-
-    Example::
-
-        vrrp_track_process web {
-            process nginx
-            quorum 4
-            quorum_max 2
-        }
-
-    Cure::
-
-        vrrp_track_process web {
-            process nginx
-            quorum 2
-            quorum_max 4
-        }
-    """
-    for process in view.config.vrrp_track_process:
-        least, most = process.get("quorum", 1), process.get("quorum_max")
-        if most is not None and most < least:
-            yield warning(f"vrrp_track_process {process.name}: there cannot be {least} processes or more and also "
-                          f"{most} or fewer", process.span("quorum_max", word=1),
-                          also=(process.span("quorum"), "the least number"))
 
 
 def _close(name: str, names: Iterable[str]) -> str:

@@ -17,8 +17,9 @@ from hakeep.config.values.options import Pairs
 def untracked(view: View) -> Iterator[Found]:
     """A route without an interface
 
-    A route is watched by its interface: when that fails the instance goes to FAULT, and when the route is removed by
-    somebody it is put back. Without dev nothing is watched. Say which interface, or no_track if that is meant.
+    A route is watched by its interface: while that is down the instance is in FAULT. Without dev no interface is
+    watched; a keepalived does not put such a route back either when somebody removes it (hakeep does). Say which
+    interface, or no_track if that is meant.
 
     Example::
 
@@ -31,7 +32,7 @@ def untracked(view: View) -> Iterator[Found]:
     for _, route, span in _entries(view, "routes"):
         names = dict(route)
         if "dev" not in names and "no_track" not in names:
-            yield warning(f"the route to {names.get('to', 'nowhere')} has no dev, so it is not watched", span,
+            yield warning(f"the route to {names.get('to', 'nowhere')} has no dev, so no interface is watched", span,
                           fix="add dev IFNAME, or no_track", verdict=Verdict.WARNING)
 
 
@@ -58,8 +59,9 @@ def target(view: View) -> Iterator[Found]:
 def preference(view: View) -> Iterator[Found]:
     """A policy rule without a preference
 
-    Rules are asked in the order of their preference. Without one the kernel's next free number below 16384 is taken,
-    so the order depends on what else is there, and the same rule can be added twice.
+    Rules are asked in the order of their preference. Those without one get 16384 and the numbers below it, in the order
+    of the file: the last is asked first, which is hardly what is meant, and on a router with another file it is another
+    number.
 
     Example::
 
@@ -72,7 +74,7 @@ def preference(view: View) -> Iterator[Found]:
     for _, entry, span in _entries(view, "rules"):
         if "preference" not in dict(entry):
             yield error("this rule has no preference", span, fix="add preference N",
-                        note="it gets the next free one below 16384")
+                        note="it gets 16384, or the next number below it")
 
 
 @rule(Code.ROUTE_SOURCE)

@@ -89,6 +89,9 @@ def unknown_user(view: View) -> Iterator[Found]:
             if unknown:
                 yield error(f"{command.keyword}: there is no {unknown}", command.account, note="it will not run",
                             fix='quote command and arguments together: "COMMAND ARG" USER')
+            elif unknown := _unknown_account(view, Script((), *(_user(command) or ()))):
+                yield error(f"{command.keyword}: there is no {unknown}", command.owner.span("user", word=1),
+                            note="it will not run")
 
 
 @rule(Code.SCRIPT_SECURITY)
@@ -337,14 +340,20 @@ def _unknown_account(view: View, script: Script) -> str:
     host = view.host
     if host.users is not None and script.user and script.user not in host.users and not script.user.isdecimal():
         return f"user {script.user}"
-    if host.groups is not None and script.group and script.group not in host.groups:
+    if host.groups is not None and script.group and script.group not in host.groups and not script.group.isdecimal():
         return f"group {script.group}"
     return ""
 
 
+def _user(command: Command) -> tuple[str, str | None] | None:
+    """The account that the block around a command names, if it does."""
+    own: tuple[str, str | None] | None = dict(command.owner.given()).get("user")
+    return own
+
+
 def _by_root(view: View, command: Command) -> bool:
     """True if root runs it: the account of the command, else of the block around it, else of all scripts."""
-    own: tuple[str, str | None] | None = dict(command.owner.given()).get("user")
+    own = _user(command)
     user = command.script.user or (own[0] if own else None)
     if user is None and view.globals.script_user:
         user = view.globals.script_user[0]

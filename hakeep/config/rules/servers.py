@@ -80,7 +80,8 @@ def direct_port(view: View) -> Iterator[Found]:
         _, port = server.head
         if key.ip and _method(service, server) != "NAT" and port is not None and port != (key.port or 0):
             yield error(f"virtual_server {service.name}: without NAT real_server {server.name} must have the same port",
-                        server.span(word=2), also=(service.span(word=2), "the service's port") if key.port else None)
+                        server.span(word=2), also=(service.span(word=2), "the service's port") if key.port else None,
+                        note=f"it is served on port {key.port} of the real server" if key.port else "")
 
 
 @rule(Code.SERVER_FAMILY)
@@ -260,86 +261,6 @@ def sorry_order(view: View) -> Iterator[Found]:
             yield error(f"virtual_server {service.name}: sorry_server_inhibit has no effect before sorry_server",
                         service.span("sorry_server_inhibit", 0), also=(service.span("sorry_server"), "this one")
                         if sorry >= 0 else None, fix="write it after sorry_server")
-
-
-@rule(Code.NO_WEIGHT)
-def no_weight(view: View) -> Iterator[Found]:
-    """All real servers have weight 0
-
-    A server with weight 0 gets no new connections. With nothing but such servers nobody gets any.
-
-    Example::
-
-        virtual_server 192.0.2.100 80 {
-            protocol TCP
-            lvs_sched rr
-            lvs_method DR
-            real_server 192.0.2.21 80 {
-                weight 0
-                TCP_CHECK { connect_timeout 3 }
-            }
-        }
-
-    Cure::
-
-        virtual_server 192.0.2.100 80 {
-            protocol TCP
-            lvs_sched rr
-            lvs_method DR
-            real_server 192.0.2.21 80 {
-                weight 1
-                TCP_CHECK { connect_timeout 3 }
-            }
-        }
-    """
-    for service in view.services:
-        servers = service.get("real_server") or ()
-        by_check = any(server.get("FILE_CHECK") or any(check.get("misc_dynamic") for check in
-                       server.get("MISC_CHECK") or ()) for server in servers)
-        if servers and not by_check and not any(server.get("weight", 1) for server in servers):
-            yield warning(f"virtual_server {service.name}: all real servers have weight 0",
-                          servers[0].span("weight", word=1))
-
-
-@rule(Code.THRESHOLDS)
-def thresholds(view: View) -> Iterator[Found]:
-    """The lower connection threshold is above the upper one
-
-    Above uthreshold connections a server gets no more, below lthreshold it gets some again. The lower one must be
-    lower.
-
-    Example::
-
-        virtual_server 192.0.2.100 80 {
-            protocol TCP
-            lvs_sched rr
-            lvs_method DR
-            real_server 192.0.2.21 80 {
-                uthreshold 100
-                lthreshold 200
-                TCP_CHECK { connect_timeout 3 }
-            }
-        }
-
-    Cure::
-
-        virtual_server 192.0.2.100 80 {
-            protocol TCP
-            lvs_sched rr
-            lvs_method DR
-            real_server 192.0.2.21 80 {
-                uthreshold 200
-                lthreshold 100
-                TCP_CHECK { connect_timeout 3 }
-            }
-        }
-    """
-    for service, server in _servers(view):
-        upper, lower = server.get("uthreshold"), server.get("lthreshold")
-        if upper and lower and lower > upper:
-            yield warning(f"virtual_server {service.name}: lthreshold {lower} of {server.name} is above uthreshold "
-                          f"{upper}", server.span("lthreshold", word=1),
-                          also=(server.span("uthreshold", word=1), "the upper one"))
 
 
 def checked(server: Plain) -> bool:

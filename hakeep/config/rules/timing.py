@@ -130,7 +130,8 @@ def link_delay(view: View) -> Iterator[Found]:
     """A link's delay longer than a backup waits
 
     interface_up_down_delays lets a link be down for a while before it counts. If that is not shorter than the time
-    after which the other router takes over, the wait is for nothing: keepalived sets the delay back.
+    after which the other router takes over, the wait is for nothing: the delay is cut, to a little less than an advert
+    less than a backup waits for.
 
     Example::
 
@@ -150,14 +151,15 @@ def link_delay(view: View) -> Iterator[Found]:
             virtual_ipaddress { 192.0.2.100/24 }
         }
     """
-    delays = {name: (down, index) for index, (name, down, _) in enumerate(view.config.interface_up_down_delays)}
+    delays = {name: (down, up, index) for index, (name, down, up) in enumerate(view.config.interface_up_down_delays)}
     for member in view.instances if delays else ():
-        down, index = delays.get(member.settled.interface, (0.0, 0))
+        down, up, index = delays.get(member.settled.interface, (0.0, 0.0, 0))
         most = (member.settled.down_timer_adverts - 1) * member.settled.advert_int
-        if down and down >= most:
+        longer = max(down, up)
+        if longer and longer >= most:
             yield warning(
-                f"{member.settled.interface} may be down for {down:g} s, but a backup of {member.written.name} waits "
-                f"{most:g} s at most", view.config.span("interface_up_down_delays", index),
+                f"a change of {member.settled.interface} may wait for {longer:g} s, but a backup of "
+                f"{member.written.name} for {most:g} s at most", view.config.span("interface_up_down_delays", index),
                 also=(member.written.span("advert_int", word=1), "from its interval"))
 
 

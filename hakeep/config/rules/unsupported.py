@@ -1,8 +1,9 @@
-"""What hakeep does not do yet, read off the schema's marks.
+"""What hakeep does not do, read off the schema's marks.
 
-Ignoring a tracker or a sync group is unsafe: the instance would keep addresses that it ought to give away. The daemon
-refuses to start on such words unless it is told to ignore them; each has a warning of its own, where it stands. All
-else is one warning for each thing that hakeep does not do. None is an error: the file is right, the lack is ours.
+Some words are unsafe to ignore: virtual servers that come up in another network namespace than the one that was asked
+for serve nobody, or the wrong people. The daemon refuses to start on such words unless it is told to ignore them; each
+has a warning of its own, where it stands. All else is one warning for each thing that hakeep does not do. None is an
+error: the file is right, the lack is ours.
 """
 
 from __future__ import annotations

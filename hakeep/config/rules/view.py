@@ -16,6 +16,8 @@ from hakeep.config.keywords.tracking import VrrpSyncGroup
 from hakeep.config.keywords.vrrp import VrrpInstance as Written
 from hakeep.config.line import Line
 from hakeep.config.schema import Block, Plain, Section
+from hakeep.config.settle.groups import memberships
+from hakeep.config.settle.questions import QUESTIONS, settle_question
 from hakeep.config.settled import Script, Settings, VrrpInstance
 from hakeep.config.span import Span
 from hakeep.config.values.addresses import AddressEntry
@@ -52,7 +54,7 @@ class Command(NamedTuple):
 
 
 class Tracker(NamedTuple):
-    """An entry of a track_* list with the weight that counts there: its own, else the definition's.
+    """An entry of a track_* list, or a tracker on one line, with its weight: its own, else the definition's.
 
     `weight` 0 means that a failure is FAULT. `adds` is what it adds to the priority while all is well, `moves` by how
     much a failure lowers it (less than nothing with `reverse`); both None for track_file, whose number is not known.
@@ -68,7 +70,7 @@ class Tracker(NamedTuple):
     @property
     def span(self) -> Span | None:
         """Where its name is written."""
-        return self.owner.span(self.keyword, self.number, 0)
+        return self.owner.span(self.keyword, self.number, 0 if self.keyword in TRACKERS else 1)
 
     @property
     def adds(self) -> int | None:
@@ -140,11 +142,7 @@ class View:
     @cached_property
     def groups(self) -> dict[str, VrrpSyncGroup]:
         """The sync group of each instance that is in one; the first one counts."""
-        found: dict[str, VrrpSyncGroup] = {}
-        for group in self.config.vrrp_sync_group:
-            for name in group.group:
-                found.setdefault(name, group)
-        return found
+        return memberships(self.config)
 
     def members(self, group: VrrpSyncGroup) -> list[Member]:
         """The running instances of a group, in its order."""
@@ -200,15 +198,28 @@ class View:
                 own = _weight(definition)
                 found.append(Tracker(keyword, name, own[0] if weight is None else weight,
                                      own[1] if reverse is None else reverse, owner, index))
+        for keyword in QUESTIONS:
+            for index, pairs in enumerate(getattr(owner, keyword)):
+                asked = settle_question(keyword, pairs)
+                found.append(Tracker(keyword, asked.name, asked.weight, asked.reverse, owner, index))
         return found
 
     def weighted(self, member: Member) -> list[Tracker]:
-        """The trackers, its group's among them, that move the priority of an instance."""
+        """The trackers, its group's among them, that move the priority of an instance, as they are left of what is
+        written; of an address owner, of which nothing is left, those that were to."""
         own = self.trackers(member.written)
         group = self.groups.get(member.written.name)
         if group:
             own += self.trackers(group)
-        return [tracker for tracker in own if tracker.weight]
+        if member.settled.owner:
+            return [tracker for tracker in own if tracker.weight]
+        left = {(f"track_{track.kind}", track.name, track.group): track for track in member.settled.tracks}
+        found = []
+        for tracker in own:
+            track = left.get((tracker.keyword, tracker.name, group.name if group and tracker.owner is group else ""))
+            if track and track.weight:
+                found.append(tracker._replace(weight=track.weight, reverse=track.reverse))
+        return found
 
     # -------------------------------------------------------------------------------------------------- commands
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hakeep.config.diagnostic import Code
+from hakeep.config.diagnostic import Code, Verdict
+from hakeep.config.keywords.tracking import VrrpSyncGroup
+from hakeep.config.keywords.vrrp import VrrpInstance as Written
 from hakeep.config.rules.rule import Found, advice, rule, warning
-from hakeep.config.rules.view import MOST, Member, View
+from hakeep.config.rules.view import MOST, TRACKERS, Member, View
 
 
 @rule(Code.WEIGHT_WITHOUT_EFFECT)
@@ -47,14 +49,16 @@ def weight_without_effect(view: View) -> Iterator[Found]:
         }
     """
     for member in view.instances:
+        if member.settled.owner:
+            yield from _of_owner(view, member)
+            continue
         trackers = view.weighted(member)
         if not trackers or any(tracker.keyword == "track_file" for tracker in trackers):
             continue
         priority = member.settled.priority
         rises = any(tracker.weight > 0 for tracker in trackers)
         falls = any(tracker.weight < 0 for tracker in trackers)
-        why = ("an address owner (priority 255) is not moved" if member.settled.owner
-               else "priority 254 cannot rise" if priority == MOST and not falls
+        why = ("priority 254 cannot rise" if priority == MOST and not falls
                else "priority 1 cannot fall" if priority == 1 and not rises else "")
         if why:
             yield warning(f"{member.written.name}: the weight of {trackers[0].name} has no effect: {why}",
@@ -284,6 +288,109 @@ def weight_zero(view: View) -> Iterator[Found]:
             if users:
                 yield advice(f"{script.name}: weight 0 means that {users[0]} goes to FAULT when it fails",
                              script.span("weight", word=1), fix="leave the line out if that is meant")
+
+
+@rule(Code.OWNER_FAULT)
+def owner_fault(view: View) -> Iterator[Found]:
+    """A tracker without a weight on an address owner
+
+    An owner (priority 255) has the addresses of its own, on its interface. A tracker without a weight puts it in FAULT:
+    its adverts end and another router takes the addresses, while the owner's machine still has them, so that two
+    answer. A router that is to give way needs a priority up to 254.
+
+    Example::
+
+        global_defs { enable_script_security }
+        vrrp_script check_web {
+            script "/usr/bin/curl -fs http://127.0.0.1/"
+            interval 2
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            priority 255
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_script { check_web }
+        }
+
+    Cure::
+
+        global_defs { enable_script_security }
+        vrrp_script check_web {
+            script "/usr/bin/curl -fs http://127.0.0.1/"
+            interval 2
+        }
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            priority 254
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_script { check_web }
+        }
+    """
+    for member in view.instances:
+        faults = [track for track in member.settled.tracks if not track.weight] if member.settled.owner else []
+        if faults:
+            own = view.trackers(member.written)
+            place = next((tracker.span for tracker in own if tracker.name == faults[0].name), member.written.span())
+            yield warning(f"{member.written.name} owns its addresses (priority 255), and is to give them up when "
+                          f"{faults[0].name} fails", place, also=(member.written.span("priority", word=1), "an owner"),
+                          fix="254 is the highest priority of a router that can give way")
+
+
+@rule(Code.IDLE_TRACKING)
+def idle_tracking(view: View) -> Iterator[Found]:
+    """hold_down or last_standing with nothing that it is about
+
+    hold_down says how long something that failed must be well before it counts again; last_standing says that an
+    instance in FAULT by failed checks may serve when nobody else can. Without trackers the one has nothing to hold
+    down, and without a tracker of weight 0 checks never put anybody in FAULT.
+
+    Example::
+
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_ping 192.0.2.1 weight -60
+            last_standing on
+        }
+
+    Cure::
+
+        vrrp_instance VI_1 {
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress { 192.0.2.100/24 }
+            track_ping 192.0.2.1
+            last_standing on
+        }
+    """
+    owners: list[tuple[Written | VrrpSyncGroup, list[Member]]] = [
+        (member.written, [member]) for member in view.instances]
+    owners += [(group, view.members(group)) for group in view.config.vrrp_sync_group]
+    for owner, members in owners:
+        tracks = [track for member in members for track in member.settled.tracks]
+        if owner.hold_down and not tracks:
+            yield warning(f"{owner.name}: hold_down has nothing to hold down", owner.span("hold_down"),
+                          fix="add a tracker, or take the line out")
+        if owner.last_standing and all(track.weight for track in tracks):
+            yield warning(f"{owner.name}: last_standing has no effect, as no check means FAULT",
+                          owner.span("last_standing"), also=None if not tracks else (
+                              owner.span(f"track_{tracks[0].kind}"), "with a weight a failure is not FAULT"))
+
+
+def _of_owner(view: View, member: Member) -> Iterator[Found]:
+    """The weights that an address owner has no use for. keepalived tells of most of them."""
+    for tracker in view.trackers(member.written):
+        if tracker.weight and tracker.name != member.settled.interface:
+            zero = tracker.keyword == "track_file" and tracker.weight == 1
+            yield warning(
+                f"{member.written.name}: the weight of {tracker.name} has no effect: an address owner (priority 255) "
+                "is not moved", tracker.span, also=(member.written.span("priority", word=1), "the priority"),
+                note="any number but 0 means FAULT, as with weight 0" if zero else "it is not tracked",
+                verdict=Verdict.GENERAL if tracker.keyword in TRACKERS and tracker.keyword != "track_process"
+                else Verdict.OK)
 
 
 def _healthy(view: View, member: Member) -> int | None:

@@ -10,8 +10,13 @@ from hakeep.config.diagnostic import Diagnostic, Findings
 from hakeep.config.host import Host
 from hakeep.config.keywords.static import Config
 from hakeep.config.settle.among import check_among
+from hakeep.config.settle.bfd import settle_bfd
 from hakeep.config.settle.globals import settle_globals
+from hakeep.config.settle.groups import settle_groups
 from hakeep.config.settle.instance import Defaults, settle_instance
+from hakeep.config.settle.links import settle_beats, settle_delays
+from hakeep.config.settle.routes import settle_routing
+from hakeep.config.settle.tracking import settle_tracking
 from hakeep.config.settled import Settings
 
 
@@ -31,7 +36,13 @@ def settle(config: Config, host: Host | None = None) -> tuple[Settings, list[Dia
     if config.virtual_server:
         from hakeep.config.settle.lvs import settle_director  # a router without virtual servers need not wait for it
 
-        director = settle_director(config, settled_globals)
+        director = settle_director(config, settled_globals, host.lvs_backend)
+    services = [virtual.name for virtual in director.virtual] if director else []
+    instances, tracking = settle_tracking(config, instances, services, defaults.groups, settled_globals, host)
+    instances, static = settle_routing(config, instances, host, findings)
     settings = Settings(
-        globals=settled_globals, vrrp=instances, lvs=director, uses_bfd=bool(config.bfd_instance))
+        globals=settled_globals, vrrp=instances, static=static,
+        groups=settle_groups(config, instances, defaults.groups),
+        link_delays=settle_delays(config, instances), linkbeat=settle_beats(config, instances), tracking=tracking,
+        lvs=director, bfd=settle_bfd(config), uses_bfd=bool(config.bfd_instance))
     return settings, findings

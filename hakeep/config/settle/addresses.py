@@ -126,6 +126,12 @@ def _address(subject: Subject, entry: AddressEntry, vmac: bool) -> Address:
     interface = entry.dev
     if not interface and vmac and ip.version != subject.family:
         interface = subject.written.interface or ""  # a VMAC carries the instance's family only
+    return address_of(entry, interface)
+
+
+def address_of(entry: AddressEntry, interface: str) -> Address:
+    """The address that a line of a list asks for, on this interface."""
+    ip = entry.ip
     length = entry.peer_prefix if entry.peer else entry.prefix
     prefix = ip.max_prefixlen if length is None else length
     preferred = None if entry.preferred_lft in (None, FOREVER) else entry.preferred_lft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hakeep.config.settle.globals import settle_alert
 from hakeep.config.settle.subject import Subject, either
 from hakeep.config.settled import Garp, Notify
 
@@ -45,8 +46,15 @@ def settle_notify(subject: Subject) -> Notify:
         master_rx_lower_pri=own.notify_master_rx_lower_pri,
         any=own.notify,
         deleted_is_a_state=deleted is not None,
-        priority_changes=either(own.notify_priority_changes, subject.defaults.written.vrrp_notify_priority_changes),
+        priority_changes=either(own.notify_priority_changes, _of_group(subject)),
+        smtp_alert=settle_alert(own.smtp_alert, subject.defaults.written),
     )
+
+
+def _of_group(subject: Subject) -> bool | None:
+    """notify_priority_changes of the sync group, else of all."""
+    said = subject.group.notify_priority_changes if subject.group else None
+    return subject.defaults.written.vrrp_notify_priority_changes if said is None else said
 
 
 def _first(*values: int | None) -> int:

@@ -17,6 +17,7 @@ def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
     _check(written, host, findings)
     policy = dict(written.vrrp_rx_bufs_policy or ()).get("policy", "")
     user, group = written.script_user or (None, None)
+    relay, relay_port = written.smtp_server or ("", None)
     return Global(
         router_id=written.router_id or "",
         instance=config.instance or "",
@@ -37,6 +38,19 @@ def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
         notify_fifo=settle_fifo(written.notify_fifo, written.notify_fifo_script),
         vrrp_notify_fifo=settle_fifo(written.vrrp_notify_fifo, written.vrrp_notify_fifo_script),
         fifo_write_vrrp_states_on_reload=bool(written.fifo_write_vrrp_states_on_reload),
+        notification_email=tuple(dict.fromkeys(written.notification_email)),
+        notification_email_from=written.notification_email_from or "",
+        smtp_server=str(relay),
+        smtp_port=relay_port or 25,
+        smtp_helo_name=written.smtp_helo_name or "",
+        smtp_connect_timeout=float(30 if written.smtp_connect_timeout is None else written.smtp_connect_timeout),
+        smtp_starttls=written.smtp_starttls or "auto",
+        smtp_login=written.smtp_login or (),
+        smtp_queue_max=written.smtp_queue_max or 1000,
+        no_email_faults=bool(written.no_email_faults),
+        no_checker_emails=bool(written.no_checker_emails),
+        notify_webhook=written.notify_webhook or "",
+        notify_webhook_secret=written.notify_webhook_secret or "",
         vrrp_startup_delay=written.vrrp_startup_delay or 0.0,
         vrrp_delay_after_boot=written.vrrp_delay_after_boot or 0.0,
         log_unknown_vrids=bool(written.log_unknown_vrids),
@@ -72,8 +86,14 @@ def settle_process(written: GlobalDefs, prefix: str, worker: str) -> Process:
         rt_priority=of("rt_priority") or 0,
         no_swap=bool(of("no_swap")),
         cpu_affinity=of("cpu_affinity") or (),
-        rlimit_rttime=max(2, of("rlimit_rttime") or 10000),
+        rlimit_rttime=max(2, of("rlimit_rttime") or 1_000_000),
     )
+
+
+def settle_alert(own: bool | None, written: GlobalDefs) -> bool:
+    """smtp_alert of an instance or a group: its own word, else the nearest default."""
+    defaults = (own, written.smtp_alert_vrrp, written.smtp_alert)
+    return next((said for said in defaults if said is not None), False)
 
 
 def settle_fifo(words: tuple[str, str | None, str | None] | None, script: Script | None) -> Fifo | None:
@@ -131,6 +151,9 @@ def _check(written: GlobalDefs, host: Host, findings: Findings) -> None:
         name = written.script_user[1]
         if name not in host.groups and not name.isdecimal():
             findings.error(Code.UNKNOWN_USER, f"there is no group {name}", written.span("script_user"))
+    for keyword, needs in (("smtp_login", "smtp_server"), ("notify_webhook_secret", "notify_webhook")):
+        if getattr(written, keyword) and not getattr(written, needs):
+            findings.warning(Code.UNUSED, f"{keyword} has no effect without {needs}", written.span(keyword))
     for fifo in ("notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"):
         if getattr(written, f"{fifo}_script") and not getattr(written, fifo):
             findings.warning(Code.UNUSED, f"{fifo}_script has nothing to read without {fifo}",

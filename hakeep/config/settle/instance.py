@@ -78,6 +78,9 @@ def settle_instance(written: Written, defaults: Defaults, findings: Findings) ->
         timer_expired_backup=_timer_expired(subject, nopreempt=nopreempt),
         garp=settle_garp(subject),
         notify=settle_notify(subject),
+        sync_group=subject.group.name if subject.group else "",
+        hold_down=_hold_down(subject),
+        last_standing=_last_standing(subject),
         vip_fence=(written.vip_fence or g.vip_fence or "auto") == "auto",
         vip_lease=_lease(subject),
         config_fault=subject.fault,
@@ -220,6 +223,15 @@ def _timer_expired(subject: Subject, *, nopreempt: bool) -> int | None:
         subject.error(Code.TIMER, "timer_expired_backup needs nopreempt", "timer_expired_backup")
         return None
     return threshold
+
+
+def _hold_down(subject: Subject) -> float:
+    own = subject.written.hold_down
+    return (subject.group.hold_down if own is None and subject.group else own) or 0.0
+
+
+def _last_standing(subject: Subject) -> bool:
+    return either(subject.written.last_standing, subject.group.last_standing if subject.group else None)
 
 
 def _lease(subject: Subject) -> float | None:

@@ -17,6 +17,7 @@ from hakeep.config.keywords.static import Config
 from hakeep.config.schema import Plain
 from hakeep.config.settle.globals import settle_fifo, settle_process
 from hakeep.config.settle.lvs_checks import Sources
+from hakeep.config.settle.lvs_marks import MARK_TABLE, Marks, first_mark
 from hakeep.config.settle.lvs_servers import settle_reals, settle_sorry
 from hakeep.config.settled import Global
 from hakeep.config.settled_lvs import Director, RealServer, SyncWish, VirtualServer
@@ -51,22 +52,26 @@ _FLAGS = {
 }
 
 
-def settle_director(config: Config, settled_globals: Global) -> Director:
-    """The director of a configuration that has virtual servers."""
+def settle_director(config: Config, settled_globals: Global, backend: str = "") -> Director:
+    """The director of a configuration that has virtual servers; `backend` takes the place of lvs_backend, "" = it
+    does not."""
     written = config.global_defs or GlobalDefs()
     return Director(
         globals=settled_globals,
-        virtual=tuple(_virtual_servers(config)),
+        virtual=tuple(_virtual_servers(config, Marks(config, written))),
         timeouts=_timeouts(written),
         sync=_sync(config, written),
         flush=bool(written.lvs_flush),
         flush_on_stop="" if written.lvs_flush_on_stop is None else written.lvs_flush_on_stop or "all",
-        backend=written.lvs_backend or "auto",
+        backend=backend or written.lvs_backend or "auto",
         process=settle_process(written, "checker", "lvs"),
         lvs_notify_fifo=settle_fifo(written.lvs_notify_fifo, written.lvs_notify_fifo_script),
         rs_init_notifies=bool(written.rs_init_notifies),
         log_all_failures=bool(written.checker_log_all_failures),
         checks_max=written.lvs_checks_in_flight or 500,
+        mark_table="" if written.nftables_ipvs is None else written.nftables_ipvs or MARK_TABLE,
+        mark_priority=-1 if written.nftables_ipvs_priority is None else written.nftables_ipvs_priority,
+        mark_first=first_mark(written),
     )
 
 
@@ -95,7 +100,7 @@ def _sync(config: Config, written: GlobalDefs) -> SyncWish | None:
 # ----------------------------------------------------------------------------------------------------------- servers
 
 
-def _virtual_servers(config: Config) -> Iterator[VirtualServer]:
+def _virtual_servers(config: Config, marks: Marks) -> Iterator[VirtualServer]:
     """Those that can run. Two may ask for one service: as in keepalived the first one says how it is, and the real
     servers of both stand in it. Those of one group are told apart by numbers."""
     sources = Sources.of(config)
@@ -103,7 +108,7 @@ def _virtual_servers(config: Config) -> Iterator[VirtualServer]:
     known: dict[ServiceKey, Service] = {}
     names = _Names()
     for block in config.virtual_server:
-        settled = _virtual_server(block, groups, sources, names)
+        settled = _virtual_server(block, groups, sources, names, marks)
         if settled is not None:
             yield replace(settled, services=tuple(known.setdefault(each.key, each) for each in settled.services))
 
@@ -129,7 +134,7 @@ class _Names:
 
 
 def _virtual_server(
-    block: Plain, groups: dict[str, tuple[AddressRange, ...]], sources: Sources, names: _Names,
+    block: Plain, groups: dict[str, tuple[AddressRange, ...]], sources: Sources, names: _Names, marks: Marks,
 ) -> VirtualServer | None:
     head: Head = block.head
     if head.group and head.group not in groups:
@@ -141,21 +146,24 @@ def _virtual_server(
         return None
     name, label = names.of(block, keys[0])
     quorum, hysteresis = _quorum(block, reals)
-    addressed = any(key.ip for key in keys)
+    addresses = tuple(key for key in keys if key.ip is not None)
+    mark = marks.of(head.group, _protocol(block)) if head.group and addresses else 0
     return VirtualServer(
         name=name,
         label=label,
-        services=tuple(_services(block, keys)),
+        services=tuple(_services(block, keys, mark)),
         reals=reals,
         sorry=sorry,
         quorum=quorum,
         hysteresis=hysteresis,
         omega=bool(block.get("omega")),
-        ha_suspend=bool(block.get("ha_suspend")) and addressed,
-        smtp_alert=block.get("smtp_alert", sources.smtp_alert),
+        ha_suspend=bool(block.get("ha_suspend")) and bool(addresses),
+        smtp_alert=bool(block.get("smtp_alert", sources.smtp_alert)),
         quorum_up=block.get("quorum_up"),
         quorum_down=block.get("quorum_down"),
         panic_threshold=block.get("panic_threshold", 0),
+        marked=addresses if mark else (),
+        mark=mark,
     )
 
 
@@ -216,7 +224,8 @@ class _Persistence(NamedTuple):
         return cls(timeout, prefixes)
 
 
-def _services(block: Plain, keys: Collection[ServiceKey]) -> Iterator[Service]:
+def _services(block: Plain, keys: Collection[ServiceKey], mark: int) -> Iterator[Service]:
+    """With a `mark` it stands for all addresses of a family, in the place of the first one."""
     scheduler = block.get("lvs_sched", "wlc")
     flags = _flags(block, scheduler)
     persistence = _Persistence.of(block)
@@ -224,8 +233,12 @@ def _services(block: Plain, keys: Collection[ServiceKey]) -> Iterator[Service]:
     every_port = any(key.ip is not None and not key.port for key in keys)
     timeout = persistence.timeout or (PERSISTENCE if every_port else 0)
     flags |= PERSISTENT if timeout else 0
-    for key in keys:
+    for key in dict.fromkeys(_marked(key, mark) for key in keys):
         yield Service(key, scheduler, flags, timeout, persistence.prefixes[key.family], engine)
+
+
+def _marked(key: ServiceKey, mark: int) -> ServiceKey:
+    return ServiceKey(key.family, 0, None, 0, mark) if mark and key.ip is not None else key
 
 
 def _flags(block: Plain, scheduler: str) -> int:

@@ -1,7 +1,7 @@
 """When checks are made, and of what: each value is the check's own, else the real server's, else the virtual server's,
 else that of the kind of check.
 
-A check that cannot be made (no command, no page, no file) is left out, as in keepalived; rules tell of it.
+A check that cannot be made (no command, no page, no file, no session) is left out, as in keepalived; rules tell of it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from hakeep.config.keywords.global_defs import GlobalDefs
 from hakeep.config.keywords.lvs import CHECKERS
 from hakeep.config.keywords.static import Config
 from hakeep.config.schema import Plain
+from hakeep.config.settle.bfd import listeners
 from hakeep.config.settle.lvs_pages import settle_http, settle_tls
 from hakeep.config.settled import Script
 from hakeep.config.settled_lvs import (
@@ -48,18 +49,20 @@ class Sources:
     """What checks refer to, outside of the virtual server. `known` are those that were met: equal ones are one."""
 
     files: dict[str, Plain]
+    sessions: dict[str, Plain]
     ssl: Plain | None
     log_all_failures: bool
-    smtp_alert: bool
+    smtp_alert: bool | None
     known: dict[Check, Check] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config) -> Sources:
-        """What a configuration has of it; of several files of one name the first counts."""
+        """What a configuration has of it; of several files or sessions of one name the first counts."""
         written = config.global_defs or GlobalDefs()
         alert = written.smtp_alert if written.smtp_alert_checker is None else written.smtp_alert_checker
         files = {each.name: each for each in reversed(config.track_file) if each.get("file")}
-        return cls(files, config.SSL, bool(written.checker_log_all_failures), bool(alert))
+        sessions = {each.name: each for each in reversed(config.bfd_instance) if each.get("neighbor_ip")}
+        return cls(files, sessions, config.SSL, bool(written.checker_log_all_failures), alert)
 
 
 class Place(NamedTuple):
@@ -81,6 +84,13 @@ class Place(NamedTuple):
     def own(self, keyword: str, default: Any = None) -> Any:
         """The check's own word on it."""
         return self.blocks[0].get(keyword, default)
+
+    def named(self, keyword: str, definitions: dict[str, Plain]) -> tuple[str, Plain | None]:
+        """What the check's own keyword names, and the definition of it, which must stand before its use."""
+        name = self.own(keyword, "")
+        definition = definitions.get(name)
+        late = definition is not None and self.blocks[0].order(keyword) < definition.order()
+        return name, None if late else definition
 
     @property
     def delay_loop(self) -> float:
@@ -187,16 +197,16 @@ def _dns(place: Place) -> Iterator[Probe]:
 
 
 def _file(place: Place) -> Iterator[Probe]:
-    name = place.own("track_file")
-    definition = place.sources.files.get(name)
+    name, definition = place.named("track_file", place.sources.files)
     if definition is not None:
         weight, reverse = place.own("weight") or definition.get("weight", (1, False))
         yield FileProbe(definition.get("file"), -weight if reverse else weight, name, reverse)
 
 
 def _bfd(place: Place) -> Iterator[Probe]:
-    if place.own("name"):
-        yield BfdProbe(place.own("name"))
+    name, session = place.named("name", place.sources.sessions)
+    if session is not None and listeners(session)[1]:
+        yield BfdProbe(name)
 
 
 def _agent(place: Place) -> Iterator[Probe]:

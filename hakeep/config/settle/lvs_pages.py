@@ -78,7 +78,7 @@ def _page(url: Plain, host: str, peer: Peer) -> Page:
         host=host or _at(peer),
         statuses=url.get("status_code") or _GOOD,
         digest=url.get("digest", "").lower(),
-        pattern=_pattern(url),
+        pattern=settle_pattern(url),
         method=url.get("method", "GET"),
         headers=url.get("header", ()),
         body=url.get("body", b""),
@@ -91,7 +91,8 @@ def _page(url: Plain, host: str, peer: Peer) -> Page:
     )
 
 
-def _pattern(url: Plain) -> Pattern | None:
+def settle_pattern(url: Plain) -> Pattern | None:
+    """What is looked for on a page, None = nothing."""
     text = url.get("regex")
     if text is None:
         return None

@@ -37,6 +37,12 @@ def settle_reals(service: Plain, keys: Iterable[ServiceKey], sources: Sources) -
     return tuple(real for real in seen.values() if real is not None)
 
 
+def _alert(service: Plain, block: Plain, sources: Sources) -> bool:
+    """smtp_alert. Unlike all others, real servers that nobody says anything of are told of (as in keepalived)."""
+    said = (block.get("smtp_alert"), service.get("smtp_alert"), sources.smtp_alert, True)
+    return next(word for word in said if word is not None)
+
+
 def _real(service: Plain, block: Plain, keys: tuple[ServiceKey, ...], sources: Sources) -> RealServer | None:
     ip, own_port = block.head
     forward, tunnel = settle_method(block.get("lvs_method") or service.get("lvs_method") or ())
@@ -51,7 +57,7 @@ def _real(service: Plain, block: Plain, keys: tuple[ServiceKey, ...], sources: S
         upper=block.get("uthreshold", 0),
         lower=block.get("lthreshold", 0),
         inhibit=block.get("inhibit_on_failure", bool(service.get("inhibit_on_failure"))),
-        smtp_alert=block.get("smtp_alert", True),
+        smtp_alert=_alert(service, block, sources),
         checks=settle_checks(block, service, _checked_port(own_port, keys), sources),
         notify_up=block.get("notify_up"),
         notify_down=block.get("notify_down"),

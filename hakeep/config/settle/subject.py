@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hakeep.config.diagnostic import Code, Findings, Verdict
 from hakeep.config.host import Host
 from hakeep.config.keywords.global_defs import GlobalDefs
 from hakeep.config.keywords.static import Config
+from hakeep.config.keywords.tracking import VrrpSyncGroup
 from hakeep.config.keywords.vrrp import VrrpInstance
 from hakeep.config.schema import Section
+from hakeep.config.settle.groups import memberships
 from hakeep.config.span import Span
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What instances start from: global_defs, the host, and whether interfaces may come later."""
+    """What instances start from: global_defs, the host, whether interfaces may come later, and their groups."""
 
     written: GlobalDefs
     host: Host
     dynamic_interfaces: bool
+    groups: Mapping[str, VrrpSyncGroup]
 
     @classmethod
     def of(cls, config: Config, host: Host) -> Defaults:
         written = config.global_defs or GlobalDefs()
-        return cls(written, host, written.dynamic_interfaces is not None)
+        return cls(written, host, written.dynamic_interfaces is not None, memberships(config))
 
 
 @dataclass(slots=True)
@@ -49,6 +53,11 @@ class Subject:
     @property
     def owner(self) -> bool:
         return self.priority == 255
+
+    @property
+    def group(self) -> VrrpSyncGroup | None:
+        """The sync group that the instance is in."""
+        return self.defaults.groups.get(self.written.name)
 
     def span(self, keyword: str = "", index: int = -1, word: int | None = None) -> Span | None:
         return self.written.span(keyword, index, word)

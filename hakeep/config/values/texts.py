@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from hakeep.config.diagnostic import Code
 from hakeep.config.lexer import quoted
 from hakeep.config.values.value import Complain, Invalid, Plain, Value
-from hakeep.config.values.words import Words
+from hakeep.config.values.words import Word, Words
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.?))", re.DOTALL)
 _SHORT = {"r": "\r", "n": "\n", "t": "\t", "\\": "\\"}
@@ -112,3 +113,30 @@ class JsonPath(Words):
         if len(words) != 2:
             raise Invalid(f"{plain!r} should be {self.synopsis}")
         return self.parse(words, lambda complaint: None)
+
+
+class HttpUrl(Word):
+    """An address of the web that something can be sent to: http or https, a host, perhaps a port and a path."""
+
+    def __init__(self) -> None:
+        super().__init__("URL")
+
+    def parse(self, words: Sequence[str], complain: Complain) -> str:
+        url = words[0]
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise Invalid(f"'{url}' is not an address such as https://host.example/path")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise Invalid(f"'{url}' has a character that addresses do not have")
+        return super().parse(words, complain)
+
+    @property
+    def example(self) -> str:
+        return "https://alerts.example.org/hakeep"
+
+    def from_plain(self, plain: Plain) -> str:
+        return self.parse([super().from_plain(plain)], lambda complaint: None)

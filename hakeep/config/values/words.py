@@ -77,6 +77,25 @@ def interface_name(name: str = "IFNAME") -> Word:
     return Word(name, longest=15, refuse=True)
 
 
+class Familiar(Word):
+    """One word. Some are known, others may be as good: what else is installed tells."""
+
+    def __init__(self, *known: str, name: str = "NAME") -> None:
+        super().__init__(name)
+        self.known = known
+
+    @property
+    def synopsis(self) -> str:
+        return "|".join((*self.known, self.name))
+
+    @property
+    def example(self) -> str:
+        return self.known[0]
+
+    def complete(self) -> tuple[str, ...]:
+        return self.known
+
+
 class Digest(Word):
     """An MD5 sum: 32 hexadecimal digits."""
 

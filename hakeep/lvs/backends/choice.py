@@ -23,12 +23,11 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from hakeep.config.backends import GROUP
 from hakeep.lvs.backends import Backend, Making, Unavailable
 from hakeep.lvs.backends.ipvs import Ipvs
 from hakeep.lvs.backends.memory import Memory
 from hakeep.lvs.backends.nftables import Nftables
-
-GROUP = "hakeep.backends"
 
 #: Ours, by what `lvs_backend` calls them.
 BACKENDS: dict[str, Making] = {"ipvs": Ipvs, "nftables": Nftables, "memory": Memory}
@@ -82,7 +81,7 @@ async def _opened(making: Making) -> Backend:
 def _making(name: str) -> Making:
     if name in BACKENDS:
         return BACKENDS[name]
-    others = {point.name: point for point in entry_points(group=GROUP)}
+    others = {point.name: point for point in entry_points(group=GROUP)}  # a rule of the configuration has asked, too
     if name not in others:
         known = ", ".join(["auto", *BACKENDS, *sorted(others)])
         raise Unavailable(f"lvs_backend {name}: there is no such backend; there are {known}")

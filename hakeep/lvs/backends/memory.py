@@ -15,8 +15,7 @@ class Memory:
     """The backend `memory`. It does all that a kernel does but forward packets, and tests can play with it.
 
     Keys in `refusals` are refused with their sentence, by `apply` and, for services, `cannot`. While `unavailable` says
-    something, everything that asks the kernel raises it. `counted` is what `usage` says of single keys. `applied` has
-    the changes of every `apply`.
+    something, everything that asks the kernel raises it. `counted` is what `usage` says of single keys.
     """
 
     name = "memory"
@@ -25,7 +24,6 @@ class Memory:
         self.refusals: dict[Key, str] = {}
         self.unavailable = ""
         self.counted: dict[Key, Usage] = {}
-        self.applied: list[tuple[TableChange, ...]] = []
         self.timeouts = Timeouts(900, 120, 300)
         self.daemons: tuple[SyncDaemon, ...] = ()
         self._ledger = Ledger()
@@ -57,7 +55,6 @@ class Memory:
     async def apply(self, changes: Sequence[TableChange]) -> list[Refusal]:
         """Make the changes in this order."""
         await self._turn()
-        self.applied.append(tuple(changes))
         return [(change.key, why) for change in changes
                 if (why := self.refusals.get(change.key) or self._ledger.make(change))]
 

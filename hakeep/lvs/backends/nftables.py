@@ -16,9 +16,9 @@ from typing import Any
 
 import trio
 
-from hakeep.kernel.conntrack import Conntrack
 from hakeep.kernel.nft import Nft, NftError, NftMonitor, reason
 from hakeep.lvs.backends import Refusal, TableChange, Unavailable
+from hakeep.lvs.backends.forgetting import Forgetting
 from hakeep.lvs.ledger import Key, Ledger, service_of
 from hakeep.lvs.nat.counting import Meter, count
 from hakeep.lvs.nat.limits import cannot, probe
@@ -27,7 +27,7 @@ from hakeep.lvs.nat.reading import doors, read
 from hakeep.lvs.nat.reading import timeouts as to_timeout_values
 from hakeep.lvs.nat.rules import Entry, to_declaration, to_deletion, to_script, to_timeouts
 from hakeep.objects.diff import Remove
-from hakeep.objects.ipvs import UDP, Destination, Service, ServiceKey, SyncDaemon, Table, Timeouts, Usage
+from hakeep.objects.ipvs import Destination, Service, ServiceKey, SyncDaemon, Table, Timeouts, Usage
 
 Listed = dict[str, Any]
 
@@ -56,7 +56,7 @@ class Nftables:
         self._table = table
         self._nft = Nft()
         self._monitor: NftMonitor | None = None
-        self._conntrack: Conntrack | None = None
+        self._forgetting: Forgetting | None = None
         self._lacks: dict[int, str] = {}  # families that cannot be had, and why
         self._declared: set[int] = set()
         self._ledger = Ledger()
@@ -93,7 +93,7 @@ class Nftables:
             self._nft.close()
             raise Unavailable(f"nftables does not tell what others do: {error}") from None
         with suppress(OSError):
-            self._conntrack = Conntrack()
+            self._forgetting = Forgetting()
         self._known = False
         await trio.lowlevel.checkpoint()
 
@@ -103,9 +103,9 @@ class Nftables:
             trio.lowlevel.notify_closing(self._monitor)
             self._monitor.close()
             self._monitor = None
-        if self._conntrack is not None:
-            self._conntrack.close()
-            self._conntrack = None
+        if self._forgetting is not None:
+            forgetting, self._forgetting = self._forgetting, None
+            await forgetting.close()
         self._nft.close()
         await trio.lowlevel.checkpoint()
 
@@ -176,20 +176,9 @@ class Nftables:
         self._declared |= families
         for key in before:
             self._broken.pop(key, None)
-        await self._forget_datagrams([new for _, new in pairs if new is not None])
+        if self._forgetting is not None:
+            self._forgetting.after(pairs)
         return {}
-
-    async def _forget_datagrams(self, entries: Iterable[Entry]) -> None:
-        """Senders of datagrams that go to a server no more, or to none yet, are to be given one. It is a favour: where
-        the kernel cannot do it, they stay until they pause."""
-        servers = {
-            (service.key.ip, service.key.port): {(each.key.ip, each.key.port or service.key.port) for each in reals}
-            for service, reals in entries
-            if service.key.protocol == UDP and service.key.ip is not None and service.key.port
-        }
-        if servers and self._conntrack is not None:
-            with suppress(OSError):
-                await trio.to_thread.run_sync(self._conntrack.forget_others, UDP, servers)
 
     def _declaration(self, families: Iterable[int]) -> str:
         """What must come first: the tables of these families, if they are not there or not whole."""
@@ -226,7 +215,6 @@ class Nftables:
         with _told("nftables cannot be read"):
             for family in {service.family for service in table.services}:
                 objects += await self._list(f"list counters table {FAMILIES[family]} {self._table}")
-            for family in {service.key.family for service in table.services.values() if service.timeout}:
                 objects += await self._list(f"list sets table {FAMILIES[family]} {self._table}", elements=True)
         return self._meter.usage(table, count(objects), trio.current_time())
 

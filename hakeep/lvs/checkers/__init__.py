@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 
 from hakeep.config import settled_lvs as s
-from hakeep.lvs.checkers import agent, dns, grpc, http, http2, misc, pattern, ping, smtp, tcp, tls, udp
+from hakeep.lvs import patterns
+from hakeep.lvs.checkers import agent, dns, grpc, http, http2, misc, ping, smtp, tcp, tls, udp
 from hakeep.lvs.checkers.kit import Checker, Kit
 from hakeep.wire.dns import encode_query
 
@@ -65,7 +66,7 @@ def _unsupported_http(probe: s.HttpProbe) -> str:
     if (probe.protocol == "2" or (probe.tls and "h2" in probe.tls.alpn)) and (why := http2.missing()):
         return why
     for page in probe.pages:
-        if page.pattern is not None and (why := pattern.unsupported(page.pattern)):
+        if page.pattern is not None and (why := patterns.unsupported(page.pattern)):
             return why
         if probe.protocol == "2" and len(page.body) > http2.LONGEST_REQUEST:
             return f"the body of a request by HTTP/2 has at most {http2.LONGEST_REQUEST} bytes"

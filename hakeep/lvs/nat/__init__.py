@@ -3,8 +3,10 @@
 What a service does with a new connection is decided once, by rules; the kernel's connection tracking remembers it for
 all packets that follow. So a real server that is removed or has weight 0 keeps the connections it has, and the source
 address stays the client's, as with IPVS's NAT: real servers must send their answers back through the director, which
-must forward packets (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding). Nothing is masqueraded. Only senders of
-datagrams, whose connections never end while they send, are given another server when theirs is removed.
+must forward packets (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding). Nothing is masqueraded. When a server is
+removed, the kernel is told to forget what would lead new connections to it: those that it did not answer or that are
+over, whose client may use the same port again. Senders of datagrams, whose connections never end while they send, are
+given another server.
 
 Each family has a table of its own, because a kernel may lack IPv6::
 

@@ -1,70 +1,130 @@
 """What nftables counts, as the usage of services and destinations.
 
-The first packet of a connection is counted where it is given to a real server, all packets where they pass. A service's
-traffic is that of the real servers it has, so it shrinks when one is removed.
+The first packet of a connection is counted where it is given to a real server, all packets where they pass. The kernel
+keeps these counters as long as a real server is in its service; whatever else changes, they go on. A service's traffic
+is all that has passed through its real servers, those that are gone among them. Rates are made of what has passed, not
+of what the counters say: so a counter that is made anew, or gone, is no leap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import add, sub
 from typing import Any, NamedTuple
 
 from hakeep.lvs.ledger import Key
 from hakeep.lvs.nat.names import FAMILIES, destination_name, service_name
-from hakeep.objects.ipvs import Counts, Table, Usage
+from hakeep.lvs.nat.rules import traffic
+from hakeep.objects.ipvs import PROTOCOLS, Counts, DestinationKey, ServiceKey, Table, Usage
 
 _FAMILY_NUMBERS = {name: number for number, name in FAMILIES.items()}
 
 
 class Counted(NamedTuple):
-    """By family and name: packets and bytes of counters, and how many clients a set remembers."""
+    """By family and name: packets and bytes of counters, the same of elements of sets that count, and how many clients
+    a set remembers."""
 
     counters: dict[tuple[int, str], tuple[int, int]]
+    traffic: dict[tuple[int, str, str], tuple[int, int]]
     clients: dict[tuple[int, str], int]
 
 
 def count(objects: Iterable[Mapping[str, Any]]) -> Counted:
     """From libnftables-json objects, sets with their elements."""
-    counted = Counted({}, {})
+    counted = Counted({}, {}, {})
     for each in objects:
         if counter := each.get("counter"):
             place = _FAMILY_NUMBERS[counter["family"]], counter["name"]
             counted.counters[place] = counter["packets"], counter["bytes"]
-        elif held := each.get("set"):
+        elif (held := each.get("set")) and "stmt" in held:
+            for element in (each["elem"] for each in held.get("elem", ())):
+                key = _FAMILY_NUMBERS[held["family"]], held["name"], _element(held["name"], element["val"]["concat"])
+                counted.traffic[key] = element["counter"]["packets"], element["counter"]["bytes"]
+        elif held:
             counted.clients[_FAMILY_NUMBERS[held["family"]], held["name"]] = len(held.get("elem", ()))
     return counted
 
 
+def _element(name: str, parts: Sequence[str | int]) -> str:
+    """The key of an element as `rules` writes it. A protocol is a number where the host lacks /etc/protocols."""
+    first, *rest = parts
+    if name != "in_marks" and isinstance(first, int):
+        first = PROTOCOLS[first].lower()
+    return " . ".join(map(str, (first, *rest)))
+
+
+#: Seconds that rates are of, at least: of a moment in which one packet passed, there would be thousands a second.
+WINDOW = 1.0
+
+#: Connections, packets in and out, bytes in and out.
+Sums = tuple[int, ...]
+_NOTHING: Sums = (0, 0, 0, 0, 0)
+
+
 class Meter:
-    """Makes rates of what is counted now and what was counted before."""
+    """Adds up what passes between two looks. Rates are those of the time since the look before, or of the last WINDOW
+    when that was just now."""
 
     def __init__(self) -> None:
-        self._before: dict[Key, Counts] = {}
-        self._then = 0.0
+        self._seen: dict[Key, Sums] = {}  # by the counters, when we last looked
+        self._traffic: dict[ServiceKey, Sums] = {}
+        self._passed: dict[Key, Sums] = {}  # since the window began
+        self._rates: dict[Key, Sums] = {}
+        self._began: float | None = None
 
     def usage(self, table: Table, counted: Counted, now: float) -> dict[Key, Usage]:
-        """The usage of all that is in the table; `now` in seconds. The first time there are no rates."""
-        found: dict[Key, Usage] = {}
-        traffic = dict.fromkeys(table.services, (0, 0, 0, 0))
+        """The usage of all that is in the table; `now` in seconds. The first time there are no rates. How many
+        connections are open is not known."""
+        seen: dict[Key, Sums] = {key: _service_sums(key, counted) for key in table.services}
+        seen |= {key: _destination_sums(key, counted) for key in table.destinations}
+        grown = {key: _grown(self._seen.get(key, _NOTHING), sums) for key, sums in seen.items()}
         for key in table.destinations:
-            family, name = key.service.family, destination_name(key)
-            inward = counted.counters.get((family, f"{name}.in"), (0, 0))
-            outward = counted.counters.get((family, f"{name}.out"), (0, 0))
-            own = (inward[0], outward[0], inward[1], outward[1])
-            a, b, c, d = traffic[key.service]
-            traffic[key.service] = a + own[0], b + own[1], c + own[2], d + own[3]
-            connections = counted.counters.get((family, f"{name}.new"), (0, 0))[0]
-            found[key] = Usage(persistent=counted.clients.get((family, name), 0), counts=Counts(connections, *own))
-        for service, sums in traffic.items():
-            connections = counted.counters.get((service.family, f"{service_name(service)}.new"), (0, 0))[0]
-            found[service] = Usage(counts=Counts(connections, *sums))
-        rated = {key: usage._replace(counts=self._rated(key, usage.counts, now)) for key, usage in found.items()}
-        self._before, self._then = {key: usage.counts for key, usage in rated.items()}, now
-        return rated
+            _, *passed = grown[key]
+            grown[key.service] = _sum(grown[key.service], (0, *passed))
+        self._traffic = {key: _sum(self._traffic.get(key, _NOTHING), grown[key]) for key in table.services}
+        self._seen = seen
+        self._rate(grown, now)
+        clients = counted.clients
+        found: dict[Key, Usage] = {
+            key: Usage(None, None, 0, self._counts(key, sums)) for key, sums in self._traffic.items()}
+        for key in table.destinations:
+            remembered = clients.get((key.service.family, destination_name(key)), 0)
+            found[key] = Usage(None, None, remembered, self._counts(key, seen[key]))
+        return found
 
-    def _rated(self, key: Key, counts: Counts, now: float) -> Counts:
-        before, passed = self._before.get(key), now - self._then
-        if before is None or passed <= 0:
-            return counts
-        rates = (max(0, round((new - old) / passed)) for new, old in zip(counts[:5], before[:5], strict=True))
-        return Counts(*counts[:5], *rates)
+    def _counts(self, key: Key, sums: Sums) -> Counts:
+        return Counts(*sums, *self._rates.get(key, _NOTHING))
+
+    def _rate(self, grown: dict[Key, Sums], now: float) -> None:
+        if self._began is None:
+            self._began = now
+            return
+        self._passed = {key: _sum(self._passed.get(key, _NOTHING), sums) for key, sums in grown.items()}
+        window = now - self._began
+        if window >= WINDOW:
+            self._rates = {key: tuple(round(each / window) for each in sums) for key, sums in self._passed.items()}
+            self._passed, self._began = {}, now
+
+
+def _destination_sums(key: DestinationKey, counted: Counted) -> Sums:
+    family, name = key.service.family, destination_name(key)
+    new = counted.counters.get((family, f"{name}.new"), (0, 0))
+    # What several have in common, being one server on several ports of a mark, is the first one's.
+    passed = [counted.traffic.pop((family, *place), (0, 0)) for place in traffic(key)]
+    inward, outward = (*passed, (0, 0))[:2]
+    return new[0], inward[0], outward[0], inward[1], outward[1]
+
+
+def _service_sums(key: ServiceKey, counted: Counted) -> Sums:
+    """Connections only: packets are those of its destinations."""
+    return (counted.counters.get((key.family, f"{service_name(key)}.new"), (0, 0))[0], 0, 0, 0, 0)
+
+
+def _grown(before: Sums, now: Sums) -> Sums:
+    """What has passed between two looks. Counters run forwards: those that do not were made anew meanwhile."""
+    grown = tuple(map(sub, now, before))
+    return now if min(grown) < 0 else grown
+
+
+def _sum(one: Sums, other: Sums) -> Sums:
+    return tuple(map(add, one, other))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
+from hakeep.config.keywords.lvs import REAL_SERVER, VIRTUAL_SERVER
 from hakeep.lvs.nat.rules import Entry, to_declaration, to_script, to_timeouts
 from hakeep.objects.ipvs import (
     ONE_PACKET,
@@ -19,45 +20,40 @@ from hakeep.objects.ipvs import (
     Timeouts,
 )
 
-SCHEDULERS = ("rr", "wrr", "sh")
-
 _METHODS = {Forward.ROUTE: "DR", Forward.TUNNEL: "TUN", Forward.LOCAL: "LOCAL", Forward.BYPASS: "BYPASS"}
-_COUNTING = ("lc", "wlc", "sed", "nq", "lblc", "lblcr", "ovf", "fo")
 
 
-def cannot(service: Service, destinations: Sequence[Destination]) -> str:
+def cannot(service: Service, destinations: Iterable[Destination]) -> str:
     """Why this service cannot be had, "" = it can."""
     return next(_of_service(service), "") or next((why for each in destinations if (why := _of(service, each))), "")
 
 
 def _of_service(service: Service) -> Iterator[str]:
-    if service.scheduler not in SCHEDULERS:
-        instead = "wrr, the nearest" if service.scheduler in _COUNTING else "sh" if service.scheduler in (
-            "dh", "mh") else "rr, wrr or sh"
-        yield (f"lvs_sched {service.scheduler} needs IPVS: lvs_backend nftables knows {', '.join(SCHEDULERS)}; "
-               f"use {instead}")
+    if why := _lack("lvs_sched", service.scheduler):
+        yield why
     if service.flags & ONE_PACKET:
-        yield "ops needs IPVS: lvs_backend nftables keeps a connection for each client and port; leave it out"
+        yield _lack("ops")
     if service.engine:
-        yield (f"persistence_engine {service.engine} needs IPVS: lvs_backend nftables knows clients by their address "
-               "only; leave it out")
+        yield _lack("persistence_engine", service.engine)
     if not service.key.fwmark and service.key.protocol not in PROTOCOLS:
         yield f"protocol {service.key.protocol}: lvs_backend nftables knows {', '.join(PROTOCOLS.values())}"
 
 
 def _of(service: Service, destination: Destination) -> str:
-    server = f"of real_server {destination.key.ip} {destination.key.port}"
     if destination.forward is not Forward.MASQ:
-        return (f"lvs_method {_METHODS[destination.forward]} {server} needs IPVS: lvs_backend nftables can only "
-                "rewrite addresses; use lvs_method NAT")
+        return _lack("lvs_method", _METHODS[destination.forward])
     if destination.key.ip.version != service.key.family:
-        return (f"the IPv{destination.key.ip.version} address {server} needs a tunnel, and lvs_method TUN needs IPVS: "
+        return (f"an IPv{destination.key.ip.version} real_server needs a tunnel, and lvs_method TUN needs IPVS: "
                 f"lvs_backend nftables cannot join it with an IPv{service.key.family} virtual_server")
     for keyword, limit in (("uthreshold", destination.upper), ("lthreshold", destination.lower)):
         if limit:
-            return (f"{keyword} {server} needs IPVS: lvs_backend nftables does not count a server's connections; "
-                    "leave it out")
+            return _lack(keyword)
     return ""
+
+
+def _lack(keyword: str, value: str = "") -> str:
+    """As the keyword declares it, so that the configuration's rules say the same."""
+    return (VIRTUAL_SERVER.fields.get(keyword) or REAL_SERVER.fields[keyword]).lack("nftables", value)
 
 
 def probe(family: int) -> str:

@@ -94,7 +94,7 @@ def _agree(rules: Mapping[str, Sequence[Mapping[str, Any]]], wanted: Mapping[str
 
 
 _WORDS = re.compile(
-    r"(?:goto|jump) ([^ ,}]+)|dnat to (?:\[(\S+)\]|([^ :]+|\S+))(?::(\d+))?(?= )|map (@\w+)|mod (\d+)"
+    r"(?:goto|jump) ([^ ,}]+)|dnat to (?:\[(\S+)\]|([^ :]+|\S+))(?::(\d+))?(?= )|(@(?:in|out)_\w+)|mod (\d+)"
     r"|timeout (\d+)s|\b(reject)\b"
 )
 
@@ -112,7 +112,9 @@ def _leads(expression: Any) -> Iterator[str]:
             yield from _leads(each)
     elif isinstance(expression, dict):
         for key, value in expression.items():
-            if key in ("target", "mod", "timeout") or (key == "data" and isinstance(value, str)):
+            if key in ("target", "mod", "timeout") or (
+                key == "right" and str(value).startswith(("@in_", "@out_"))
+            ):
                 yield str(value)
             elif key == "dnat":
                 yield _place(value["addr"], value.get("port", ""))

@@ -24,7 +24,7 @@ from hakeep.lvs.nat.names import (
     timeouts_comment,
 )
 from hakeep.lvs.nat.spread import HASHED, by_hash, round_robin, weighted
-from hakeep.objects.ipvs import PROTOCOLS, SCHED2, Destination, Service, ServiceKey, Timeouts, whole
+from hakeep.objects.ipvs import PROTOCOLS, SCHED2, Destination, DestinationKey, Service, ServiceKey, Timeouts, whole
 
 #: Before the usual place of address translation (-100), so that others' rules do not get there first.
 PRIORITY = -105
@@ -82,9 +82,9 @@ def _declaration(family: int, table: str) -> Iterator[str]:
     yield f"add map {where} addresses {{ type inet_proto . {address} : verdict; }}"
     for way in ("in", "out"):
         key = f"inet_proto . {address} . inet_service . {address} . inet_service"
-        yield f"add map {where} {way}_services {{ type {key} : counter; }}"
-        yield f"add map {where} {way}_addresses {{ type inet_proto . {address} . {address} : counter; }}"
-    yield f"add map {where} in_marks {{ type mark . {address} : counter; }}"
+        yield f"add set {where} {way}_services {{ type {key}; counter; }}"
+        yield f"add set {where} {way}_addresses {{ type inet_proto . {address} . {address}; counter; }}"
+    yield f"add set {where} in_marks {{ type mark . {address}; counter; }}"
     for name, hook in HOOKS.items():
         yield f"add chain {where} {name} {{ type {hook}; }}"
     yield f"add chain {where} ageing"  # filled by `to_timeouts`
@@ -121,15 +121,16 @@ def frame(family: int) -> dict[str, list[str]]:
 
 def _traffic(ip: str) -> Iterator[str]:
     """The kernel knows the ports of a connection only beside a protocol, hence one rule for each. A packet of a marked
-    service is counted on its way in only: on its way back nobody marks it. Where a map has no entry the rule ends."""
+    service is counted on its way in only: on its way back nobody marks it. The sets count for each of their elements:
+    named counters would be read anew by libnftables before every change, which took most of its time."""
     virtual, real = f"ct original {ip} daddr", f"ct reply {ip} saddr"
     for way, direction in (("in", "original"), ("out", "reply")):
-        counted = f"ct direction {direction} counter name"
+        counted = f"ct direction {direction}"
         for protocol in ("tcp", "udp", "sctp"):
             key = f"meta l4proto . {virtual} . ct original proto-dst . {real} . ct reply proto-src"
-            yield f"meta l4proto {protocol} {counted} {key} map @{way}_services return"
-        yield f"{counted} meta l4proto . {virtual} . {real} map @{way}_addresses return"
-    yield f"ct direction original counter name meta mark . {real} map @in_marks"
+            yield f"meta l4proto {protocol} {counted} {key} @{way}_services return"
+        yield f"{counted} meta l4proto . {virtual} . {real} @{way}_addresses return"
+    yield f"ct direction original meta mark . {real} @in_marks"
 
 
 def to_timeouts(table: str, family: int, timeouts: Timeouts) -> str:
@@ -187,7 +188,7 @@ def _rewrite(
             yield from _element_gone(where, place, value)
     for (map_, key), value in wanted.items():
         if found.get((map_, key)) != value:
-            made.setdefault(f"{where} {map_}", []).append(f"{key} : {value}")
+            made.setdefault(f"{where} {map_}", []).append(_element(key, value))
 
 
 def _removal(table: str, before: Entry | None, after: Entry | None) -> Iterator[str]:
@@ -214,7 +215,7 @@ def _removal(table: str, before: Entry | None, after: Entry | None) -> Iterator[
         yield f"delete chain {where} {own}"
         if before.service.timeout:
             yield f"delete set {where} {own}"
-        yield from (f"delete counter {where} {own}.{what}" for what in ("new", "in", "out"))
+        yield f"delete counter {where} {own}.new"
     if after is not None and before.service.timeout and not after.service.timeout:
         yield from (f"delete set {where} {own}" for own in stay if own in _chains(before))
 
@@ -233,7 +234,7 @@ def _chains(entry: Entry | None) -> dict[str, list[str]]:
 
 def _objects(where: str, own: str, service: Service) -> Iterator[str]:
     """What a destination's chain stands on."""
-    yield from (f"add counter {where} {own}.{what}" for what in ("new", "in", "out"))
+    yield f"add counter {where} {own}.new"
     if service.timeout:
         yield (f"add set {where} {own} {{ type {_ADDRESS_TYPES[service.key.family]}; flags dynamic,timeout; "
                f"size {CLIENTS_MAX}; }}")
@@ -307,13 +308,13 @@ def _destination_rules(service: Service, destination: Destination) -> list[str]:
     return rules
 
 
-# ----------------------------------------------------------------------------------------------------- elements of maps
+# ------------------------------------------------------------------------------------------- elements of maps and sets
 
-_Place = tuple[str, str]  # the map, the key in it
+_Place = tuple[str, str]  # the map or set, the key in it
 
 
 def _elements(entry: Entry | None) -> Mapping[_Place, str]:
-    """What stands in the maps of the table for this service: its own chain, and counters of its destinations."""
+    """What stands in maps for this service, its own chain, and in the sets that count its destinations' packets."""
     if entry is None:
         return {}
     key = entry.service.key
@@ -327,21 +328,29 @@ def _elements(entry: Entry | None) -> Mapping[_Place, str]:
     else:
         found["addresses", f"{protocol} . {key.ip}"] = f"goto {name}"
     for destination in entry.destinations:
-        own, ip = destination_name(destination.key), destination.key.ip
-        if key.fwmark:
-            found.setdefault(("in_marks", f"{key.fwmark} . {ip}"), f"{own}.in")
-            continue
-        if key.port:
-            kind = "services"
-            traffic = f"{protocol} . {key.ip} . {key.port} . {ip} . {destination.key.port or key.port}"
-        else:
-            kind, traffic = "addresses", f"{protocol} . {key.ip} . {ip}"
-        for way in ("in", "out"):
-            found.setdefault((f"{way}_{kind}", traffic), f"{own}.{way}")
+        found |= dict.fromkeys(traffic(destination.key), "")
     return found
+
+
+def traffic(key: DestinationKey) -> tuple[_Place, ...]:
+    """Where a destination's packets are counted: those that come in, then those that go out, if these can be told."""
+    service = key.service
+    if service.fwmark:
+        return (("in_marks", f"{service.fwmark} . {key.ip}"),)
+    protocol = PROTOCOLS[service.protocol].lower()
+    if service.port:
+        kind, place = "services", f"{protocol} . {service.ip} . {service.port} . {key.ip} . {key.port or service.port}"
+    else:
+        kind, place = "addresses", f"{protocol} . {service.ip} . {key.ip}"
+    return (f"in_{kind}", place), (f"out_{kind}", place)
+
+
+def _element(key: str, value: str) -> str:
+    """Of a map, or of a set."""
+    return f"{key} : {value}" if value else key
 
 
 def _element_gone(where: str, place: _Place, value: str) -> Iterator[str]:
     map_, key = place
-    yield f"add element {where} {map_} {{ {key} : {value} }}"
+    yield f"add element {where} {map_} {{ {_element(key, value)} }}"
     yield f"delete element {where} {map_} {{ {key} }}"

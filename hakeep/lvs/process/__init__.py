@@ -6,17 +6,20 @@ backend's table to what is wanted, `outside` watches what the configuration make
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
+from dataclasses import replace
 
 import trio
 
+from hakeep.config.settled_globals import Process
 from hakeep.config.settled_lvs import Director
 from hakeep.kernel import sched
 from hakeep.lvs.process.loop import LvsProcess
 from hakeep.lvs.process.start import Start
-from hakeep.worker import WARNING, Line, Log
+from hakeep.worker import INFO, WARNING, Line, Log, no_collection
 
-__all__ = ["LvsProcess", "Start", "main"]
+__all__ = ["LvsProcess", "Start", "main", "ordinary"]
 
 
 def main(director: Director, line: Line, log: Log, start: Start) -> int:
@@ -27,9 +30,20 @@ def main(director: Director, line: Line, log: Log, start: Start) -> int:
         sched.die_with_parent(start.parent)
     except OSError:
         return 0
+    if director.process.rt_priority:
+        log(INFO, "checker_rt_priority: checks get all that an ordinary process can have (nice -20) instead")
     try:
-        sched.schedule(director.process)
+        sched.schedule(ordinary(director.process))
     except OSError as error:
         log(WARNING, f"cannot set the scheduling of the lvs worker: {error}")
-    trio.run(LvsProcess(director, line, log, start).run)
+    with no_collection():
+        worker = LvsProcess(director, line, log, start)
+    gc.freeze()  # what is configured stays: to look for garbage in it again and again takes seconds
+    trio.run(worker.run)
     return 0
+
+
+def ordinary(process: Process) -> Process:
+    """The scheduling of an lvs worker, which is never real-time: it must not delay an advert, and the kernel would kill
+    it for the seconds that ten thousands of servers take (checker_rlimit_rttime)."""
+    return replace(process, rt_priority=0, priority=-20) if process.rt_priority else process

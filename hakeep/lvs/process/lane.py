@@ -17,12 +17,14 @@ from typing import TypeVar
 
 import trio
 
+from hakeep.config.settled_lvs import NO_TIMEOUTS
 from hakeep.lvs import messages as m
 from hakeep.lvs.backends import Backend, Refusal, TableChange, Unavailable
 from hakeep.lvs.engine import Engine
 from hakeep.lvs.ledger import Ledger
 from hakeep.lvs.wanted import same_destination, same_service
-from hakeep.objects.ipvs import DestinationKey, ServiceKey, Timeouts, Usage
+from hakeep.objects.diff import Remove, Replace
+from hakeep.objects.ipvs import DestinationKey, Service, ServiceKey, Timeouts, Usage
 from hakeep.worker import ERROR, INFO, WARNING, Log
 
 T = TypeVar("T")
@@ -38,11 +40,11 @@ AGAIN, AGAIN_MAX = 1.0, 60.0
 
 class TableLane:
     """`choose` finds a backend that works here, or raises Unavailable. `tell` gives the engine its news. lvs_flush is
-    done unless `flush` is False."""
+    done unless `flush` is False. `borrowed` are the timeouts that the kernel had before a worker of ours set them."""
 
     def __init__(
         self, engine: Engine, choose: Callable[[], Awaitable[Backend]], tell: Callable[[m.Event], None], log: Log,
-        flush: bool = True,
+        flush: bool = True, borrowed: Timeouts | None = None,
     ) -> None:
         self._engine = engine
         self._choose = choose
@@ -50,6 +52,7 @@ class TableLane:
         self._log = log
         self._have = Ledger()
         self._news = trio.Event()
+        self._done = trio.Event()
         self._everything = True
         self._sync = True
         self._names: set[str] = set()
@@ -57,7 +60,8 @@ class TableLane:
         self._pause = AGAIN
         self._complaint = self._deaf = ""
         self._flushed = not flush
-        self._timeouts: Timeouts | None = None  # what they were before we set them
+        self.borrowed = borrowed
+        self._timed: Timeouts | None = None  # what a worker of ours has set of them; None = that is not known
         self._at_work = trio.Lock()
         self._working = trio.CancelScope()
         self.backend: Backend | None = None
@@ -66,12 +70,26 @@ class TableLane:
         """The engine wants something else of these virtual servers; none named = of all."""
         self._names.update(names)
         self._everything = self._everything or not names
+        if self._done.is_set():
+            self._done = trio.Event()
         self._news.set()
 
     def synchronise(self) -> None:
         """The engine wants other connection synchronisation daemons."""
         self._sync = True
         self._news.set()
+
+    def retime(self) -> None:
+        """The engine has another configuration: its lvs_timeouts may be others."""
+        if self._engine.director.timeouts != self._timed:
+            if self._done.is_set():
+                self._done = trio.Event()
+            self._news.set()
+
+    async def settled(self) -> None:
+        """Return once what is wanted now has been tried, and at once while nothing can be done at all."""
+        if not self._complaint:
+            await self._done.wait()
 
     async def usage(self) -> dict[ServiceKey | DestinationKey, Usage]:
         """What the backend counts; nothing while there is none."""
@@ -92,7 +110,10 @@ class TableLane:
                 try:
                     async with self._at_work:
                         backend = self.backend or await self._begin()
+                        await self._time(backend)
                         await self._apply(backend)
+                    if not (self._names or self._everything):
+                        self._done.set()
                     await self._until_news(backend)
                 except (Unavailable, OSError) as error:
                     await self._start_over(str(error))
@@ -106,12 +127,7 @@ class TableLane:
             await backend.flush()
             self._flushed = True
         await self._read(backend)
-        if any(director.timeouts):
-            try:
-                before = await backend.set_timeouts(director.timeouts)
-                self._timeouts = self._timeouts or before
-            except (Unavailable, OSError) as error:
-                self._log(WARNING, f"lvs_timeouts are not set: {error}")
+        self._timed = None if self.borrowed else NO_TIMEOUTS
         self._log(INFO, f"virtual servers live in {backend.name}")
         self._everything = self._sync = True
         return backend
@@ -122,10 +138,25 @@ class TableLane:
         now = time.monotonic()
         self._look_at = now + max(LOOK, (now - began) / LOOK_SHARE)
 
+    async def _time(self, backend: Backend) -> None:
+        """Set lvs_timeouts. One that is configured no more gets back what it was before us."""
+        wanted, timed, usual = self._engine.director.timeouts, self._timed, self.borrowed or NO_TIMEOUTS
+        if wanted == timed:
+            return
+        ours = usual if timed is None else timed
+        asked = Timeouts(*(new or (old and before) for new, old, before in zip(wanted, ours, usual, strict=True)))
+        self._timed = wanted
+        try:
+            before = await backend.set_timeouts(asked)
+            self.borrowed = (self.borrowed or before) if any(wanted) else None
+        except (Unavailable, OSError) as error:
+            self._log(WARNING, f"lvs_timeouts are not set: {error}")
+
     async def _start_over(self, why: str) -> None:
         """Say once what is wrong, wait, and let it be tried anew."""
         if why != self._complaint:
             self._complaint = why
+            self._done.set()
             self._log(ERROR, f"{why}; trying again, servers are checked meanwhile")
         backend, self.backend = self.backend, None
         if backend is not None:
@@ -140,8 +171,8 @@ class TableLane:
         if self._everything or self._names:
             names = () if self._everything else tuple(self._names)
             self._everything, self._names = False, set()
-            todo = self._engine.changes(self._have, names)
-            refused = await backend.apply(todo) if todo else []
+            todo, refused = self._possible(backend, self._engine.changes(self._have, names))
+            refused += await backend.apply(todo) if todo else []
             self._note(todo, refused)
             self._complaint = ""
             if refused:
@@ -159,6 +190,34 @@ class TableLane:
                 await backend.set_daemons(daemons)
             except (Unavailable, OSError) as error:
                 self._log(WARNING, f"no connection synchronisation: {error}")
+
+    def _possible(self, backend: Backend, todo: Sequence[TableChange]) -> tuple[list[TableChange], list[Refusal]]:
+        """What of it this backend can do, and what not. A new service that it cannot do has no servers either, which
+        need no words of their own; one that is there stays as it was."""
+        possible: list[TableChange] = []
+        refused: list[Refusal] = []
+        services: dict[ServiceKey, Service | None] = {}  # as they will be, None = there will be none
+        for change in todo:
+            wanted = None if isinstance(change, Remove) else change.wanted
+            why = ""
+            if isinstance(wanted, Service):
+                why = backend.cannot(wanted, ())
+                before = change.have if isinstance(change, Replace) else None
+                services[wanted.key] = before if why else wanted  # type: ignore[assignment]
+            elif wanted is not None:
+                key = wanted.key.service
+                if key not in services:
+                    entry = self._have.entry(key)
+                    services[key] = entry[0] if entry is not None else None
+                service = services[key]
+                if service is None:
+                    continue
+                why = backend.cannot(service, (wanted,))
+            if why:
+                refused.append((change.key, why))
+            else:
+                possible.append(change)
+        return possible, refused
 
     def _note(self, done: Sequence[TableChange], refused: Sequence[Refusal]) -> None:
         """The table is what it was with these changes, but for those that were refused."""
@@ -226,8 +285,9 @@ class TableLane:
             if self._engine.director.flush_on_stop == "all":
                 await backend.flush()
             await self._apply(backend)
-            if self._timeouts is not None:
-                await backend.set_timeouts(self._timeouts)
+            if self.borrowed is not None:
+                await backend.set_timeouts(self.borrowed)
+                self.borrowed = None
             await backend.close()
 
 

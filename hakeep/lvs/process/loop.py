@@ -6,6 +6,7 @@ takes them out, tells the engine, and does what the engine orders. Nothing that 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 import trio
 
-from hakeep.config.settled import Script
+from hakeep.config.settled import Fifo, Script
 from hakeep.config.settled_lvs import Director, FileProbe
 from hakeep.lvs import messages as m
 from hakeep.lvs.backends import Backend
@@ -25,14 +26,16 @@ from hakeep.lvs.backends.choice import choose
 from hakeep.lvs.checkers import Kit, unsupported
 from hakeep.lvs.checkers.tls import Sessions
 from hakeep.lvs.engine import Engine
+from hakeep.lvs.marks import marks, table_name
 from hakeep.lvs.process.asking import Asking
 from hakeep.lvs.process.lane import TableLane
+from hakeep.lvs.process.marking import MarkLane
 from hakeep.lvs.process.outside import Addresses, Files
+from hakeep.lvs.process.show import Show
 from hakeep.lvs.process.start import Start
 from hakeep.lvs.words import asked
 from hakeep.notify.herald import Herald
-from hakeep.report.snapshot import to_document
-from hakeep.report.virtual import snapshots
+from hakeep.objects.ipvs import Timeouts
 from hakeep.vrrp.messages import Log as Said
 from hakeep.worker import ERROR, WARNING, Line, Log
 
@@ -45,6 +48,12 @@ FIFO_END = b"\n\0"
 #: Seconds that the table has to become what is wanted at the end, and scripts have to finish.
 LAST_CHANGES, SCRIPTS = 12.0, 1.0
 
+#: Under this key the successor is told, among what is known of checks, which timeouts the kernel had before us.
+BORROWED = "timeouts before"
+
+#: Virtual servers in one message that tells of their quorums.
+QUORUMS = 200
+
 #: Seconds between two words to the parent that we are alive.
 PULSE = 2.0
 
@@ -54,6 +63,7 @@ class LvsProcess:
 
     def __init__(self, director: Director, line: Line, log: Log, start: Start) -> None:
         self.director = director
+        self.home = director.backend  # as long as we live: the table of another one would stay behind
         self.line = line
         self.log = log
         self.start = start
@@ -66,13 +76,18 @@ class LvsProcess:
         self.last_moments: trio.CancelScope | None = None
         self.memory: dict[m.CheckKey, str] = {}
         self.unsent = trio.Event()
-        self.showing = False
-        self.herald = Herald(director.globals, _fifos(director), log)
+        self.showing = self.stirred = False
+        self.changed: set[str] = set()  # virtual servers of which something is new
+        self.quorums: dict[str, bool] = {}  # what the parent was told of each
+        self.herald = Herald(director.globals, self._fifos(), log)
         self.addresses = Addresses(self.tell)
         self.files = Files(self.tell)
         now = time.monotonic()
-        self.engine = Engine(start.before or director, now, memory=start.memory, orders=start.orders)
-        self.lane = TableLane(self.engine, self._choose, self.tell, log, start.flush)
+        memory = dict(start.memory)
+        self.borrowed = memory.pop(BORROWED, "")
+        self.engine = Engine(start.before or director, now, memory=memory, orders=start.orders)
+        self.lane = TableLane(self.engine, self._choose, self.tell, log, start.flush, _timeouts(self.borrowed))
+        self.marking = MarkLane(log, table_name(start.before) if start.before and start.before.mark_table else "")
         self.asking: Asking
         self.nursery: trio.Nursery
 
@@ -91,16 +106,21 @@ class LvsProcess:
             await nursery.start(self.herald.run)
             for task in (self._listen, self._speak, self._pulse, self._signals):
                 nursery.start_soon(task)
-            for room in (self.addresses, self.files, self.lane):
+            for room in (self.addresses, self.files, self.lane, self.marking):
                 nursery.start_soon(room.run)
             self._follow()
-            self.herald.update(self.director.globals, _fifos(self.director), _scripts(self.director))
+            self.herald.update(self.director.globals, self._fifos(), _scripts(self.director))
             for name, state in self.start.routers.items():
                 self.tell(m.RouterIs(name, state))
+            for name, up in self.start.sessions.items():
+                self.tell(m.SessionIs(name, up))
             self._say({"do": "started"})
             self._perform(self.engine.begin())
+            self._tell_quorums()
             if self.start.before is not None:
                 self.tell(m.Reloaded(self.director))
+            else:
+                nursery.start_soon(self._take_up)
             await self._drive()
             await self._wind_up()
             nursery.cancel_scope.cancel()
@@ -117,10 +137,14 @@ class LvsProcess:
             for _ in range(min(BURST, len(self.inbox))):
                 event = self.inbox.popleft()
                 self._perform(self.engine.step(time.monotonic(), event))
+                if isinstance(event, m.Reloaded):
+                    self.lane.retime()
+                    self.nursery.start_soon(self._take_up)
             now = time.monotonic()
             if self.engine.deadline <= now:
                 self._perform(self.engine.step(now, m.Ticked()))
             self._remember()
+            self._tell_quorums()
             await trio.lowlevel.checkpoint()
 
     async def _wind_up(self) -> None:
@@ -137,6 +161,7 @@ class LvsProcess:
     async def _last_changes(self) -> None:
         try:
             await self.lane.finish()
+            await self.marking.release()
         except Exception as error:  # whatever a backend does: scripts are still to end, and the parent is waiting
             self.log(ERROR, f"the table may not be as it should be at the end: {error}")
 
@@ -161,11 +186,18 @@ class LvsProcess:
             subject, _, state = effect.line.rpartition(" ")
             self.herald.order(subject, subject, state, (self.herald.command(effect.script),))
 
+    def _tell_people(self, effect: m.Report) -> None:
+        self._say({"do": "news", **effect._asdict()})
+
     def _note_memory(self, effect: m.Remember) -> None:
         self.memory[effect.key] = effect.memory
 
-    def _changed(self, _: m.Changed) -> None:
-        """Who looks at our status asks for it."""
+    def _changed(self, effect: m.Changed) -> None:
+        """Who looks at our status asks for it, and is told once that it is worth while."""
+        self.changed.add(effect.virtual)
+        if not self.stirred:
+            self.stirred = True
+            self._say({"do": "lvs_changed"})
 
     def _write_log(self, effect: Said) -> None:
         self.log(effect.level, effect.text, effect.detail)
@@ -178,9 +210,26 @@ class LvsProcess:
 
     def _remember(self) -> None:
         """Send what a successor must know, once a turn."""
+        borrowed = json.dumps(self.lane.borrowed) if self.lane.borrowed is not None else ""
+        if borrowed != self.borrowed:
+            self.borrowed = self.memory[BORROWED] = borrowed
         if self.memory:
             self._say({"do": "remember", "checks": self.memory})
             self.memory = {}
+
+    def _tell_quorums(self) -> None:
+        """Tell which virtual servers have a quorum now, or have it no more, once a turn: instances may go by it."""
+        states = []
+        for name in self.changed:
+            pool = self.engine.roster.pools.get(name)
+            if pool is None:
+                self.quorums.pop(name, None)
+            elif self.quorums.get(name) is not pool.now.quorum:
+                up = self.quorums[name] = pool.now.quorum
+                states.append([name, up, "" if up else f"weights {pool.now.total}, quorum {pool.settings.quorum}"])
+        self.changed.clear()
+        for begin in range(0, len(states), QUORUMS):
+            self._say({"do": "quorums", "states": states[begin : begin + QUORUMS]})
 
     # ------------------------------------------------------------------------------------------------- the parent
 
@@ -232,6 +281,8 @@ class LvsProcess:
                 self.nursery.start_soon(self._show)
             case "router":
                 self.tell(m.RouterIs(str(order["name"]), str(order["state"])))
+            case "session":
+                self.tell(m.SessionIs(str(order["name"]), bool(order["up"])))
             case "order":
                 self.tell(m.Ordered(
                     str(order["what"]), ip_address(order["ip"]), int(order["port"]), str(order.get("virtual", "")),
@@ -248,21 +299,27 @@ class LvsProcess:
             self.last_moments.cancel()
 
     async def _show(self) -> None:
-        """Send the parent what we know, with what the backend counts."""
+        """Tell the parent what we know, with what the backend counts."""
+        self.stirred = False
         usage = await self.lane.usage()
-        self.showing = False
-        status = self.engine.snapshot(time.monotonic())
         name = self.lane.backend.name if self.lane.backend is not None else ""
-        found = [to_document(each) for each in snapshots(status.virtual, usage, time.time() - time.monotonic())]
-        self._say({"do": "lvs_snapshot", "backend": name, "virtual_servers": found})
+        await Show(self.engine, name, self._say, self.log).run(usage)
+        self.showing = False
 
     def _reload(self, director: Director) -> None:
+        if director.backend not in (self.home, self.director.backend):
+            text = f"lvs_backend {director.backend} counts from the next start: until then it is {self.home}"
+            self.log(WARNING, text)
         self.director = director
         self.tell(m.Reloaded(director))
-        self.herald.update(director.globals, _fifos(director), _scripts(director))
+        self.herald.update(director.globals, self._fifos(), _scripts(director))
         self.asking.kit.sessions = Sessions()
         self._follow()
-        self._say({"do": "reloaded"})
+
+    async def _take_up(self) -> None:
+        """The engine has what the parent gave us; tell it once the table is as that wants it, as far as can be."""
+        await self.lane.settled()
+        self._say({"do": "taken"})
 
     def _follow(self) -> None:
         """Watch what the configuration makes us follow, and say which checks cannot be made here."""
@@ -278,15 +335,25 @@ class LvsProcess:
         self.files.follow(dict.fromkeys(
             check.probe.path for each in virtual for real in each.reals for check in real.checks
             if isinstance(check.probe, FileProbe)))
+        if self.lane.backend is not None:
+            self.marking.want(marks(self.director, self.lane.backend.name))
+
+    def _fifos(self) -> tuple[Fifo | None, ...]:
+        """The general one, and ours. The script that reads the general one is the vrrp worker's, if there is one."""
+        general = self.director.globals.notify_fifo
+        if general is not None and not self.start.alone:
+            general = replace(general, script=None)
+        return general, self.director.lvs_notify_fifo
 
     async def _choose(self) -> Backend:
-        return await choose(self.start.backend or self.director.backend, self.log)
+        backend = await choose(self.home, self.log)
+        self.marking.want(marks(self.director, backend.name))
+        return backend
 
 
-def _fifos(director: Director) -> tuple[Any, ...]:
-    """The general FIFO belongs to the vrrp worker, which runs the script that reads it."""
-    general = director.globals.notify_fifo
-    return (replace(general, script=None) if general is not None else None, director.lvs_notify_fifo)
+def _timeouts(memory: str) -> Timeouts | None:
+    """The inverse of what `_remember` makes of them."""
+    return Timeouts(*json.loads(memory)) if memory else None
 
 
 def _scripts(director: Director) -> list[Script]:
@@ -301,6 +368,7 @@ _PERFORM: dict[type, Callable[[LvsProcess, Any], None]] = {
     m.Forget: LvsProcess._forget,
     m.Reconcile: LvsProcess._reconcile,
     m.Tell: LvsProcess._tell_others,
+    m.Report: LvsProcess._tell_people,
     m.Remember: LvsProcess._note_memory,
     m.Changed: LvsProcess._changed,
     m.SyncChanged: LvsProcess._synchronise,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from hakeep.vrrp import timers
 from hakeep.vrrp.pair.effective import Tracker, priority, trackers
 from hakeep.vrrp.pair.lineup import Lineup, Side
+from hakeep.vrrp.tracking import LAST_BAND
 
 
 class Prospect(NamedTuple):
@@ -105,10 +106,12 @@ def _failure(side: Side, tracker: Tracker, order: Sequence[Side]) -> Prospect:
         return Prospect(event, side.host, side.host, None, f"priority {left}, still the highest")
     if left == priority(heir):
         return Prospect(event, side.host, side.host, None, f"priority {left}, as high as {heir.host}'s: nothing moves")
-    if heir.settled.nopreempt:
+    relieves = heir.settled.last_standing and left <= LAST_BAND < (priority(heir) or 0)  # whatever else it waits for
+    if heir.settled.nopreempt and not relieves:
         return Prospect(event, side.host, side.host, None, f"priority {left}, but {heir.host} has nopreempt")
-    seconds = tracker.delay + side.settled.advert_int + heir.settled.preempt_delay + _down_interval(heir, side)
-    late = f"preempt_delay {heir.settled.preempt_delay:g} s" if heir.settled.preempt_delay else ""
+    wait = 0.0 if relieves else heir.settled.preempt_delay
+    seconds = tracker.delay + side.settled.advert_int + wait + _down_interval(heir, side)
+    late = f"preempt_delay {wait:g} s" if wait else ""
     return Prospect(event, side.host, heir.host, seconds, _both(f"priority {left}", late, notice))
 
 

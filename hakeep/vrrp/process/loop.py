@@ -30,11 +30,12 @@ from hakeep.errands import Errands
 from hakeep.kernel import wire_lane
 from hakeep.kernel.announcing import Announcements
 from hakeep.kernel.link_lane import LinkLane
+from hakeep.kernel.linkbeat import Linkbeat
 from hakeep.kernel.links import VirtualLinks
 from hakeep.kernel.netlink import Netlink, Overrun
 from hakeep.kernel.timer import Timer, suspended
 from hakeep.notify.notifier import Notifier
-from hakeep.report.routers import Lines, packets, snapshots
+from hakeep.report.routers import Lines, groups, packets, snapshots
 from hakeep.report.snapshot import to_document
 from hakeep.vrrp import messages as m
 from hakeep.vrrp import wanted
@@ -43,8 +44,10 @@ from hakeep.vrrp.process.addresses import AddressLane
 from hakeep.vrrp.process.flight import SIGNALS, write_recording
 from hakeep.vrrp.process.gate import Gate
 from hakeep.vrrp.process.guest import Guest
+from hakeep.vrrp.process.linkbeat import Beats
 from hakeep.vrrp.process.links import Links
 from hakeep.vrrp.process.outbox import Outbox
+from hakeep.vrrp.process.routes import RoutingLane
 from hakeep.vrrp.process.start import Start, hold_until, own_mark, sysctl_keeper
 from hakeep.vrrp.process.testament import Testament, inherit
 from hakeep.vrrp.recording import Recorder
@@ -115,7 +118,8 @@ class VrrpProcess:
         self.sysctls = sysctl_keeper(settings, start.run_directory, log)
         virtual_links = VirtualLinks(Netlink(), self.sysctls, own_mark(settings))
         self.link_lane = LinkLane(virtual_links, log, lambda: not self.addresses.idle)
-        self.notifier = Notifier(settings.globals, log)
+        self.beats = Beats(Linkbeat(), log, self._step)
+        self.notifier = Notifier(settings.globals, log, self.line.send)
         self.errands = Errands(self._watch, self._unwatch, log)
         self.finished = trio.Event()
         self.snapshot_at = self.snapshot_latest = NEVER
@@ -142,14 +146,15 @@ class VrrpProcess:
         marks = inherit(self.settings, self.page, self.wire) if respawned else {}
         self.wire.all_vrids = self.settings.globals.log_unknown_vrids
         self.engine = Engine(
-            self.settings, now, links=host.links, addresses=host.addresses,
+            self.settings, now, links=self.beats.begin(self.settings.linkbeat, host.links), addresses=host.addresses,
             hold_until=hold_until(self.settings, now, self.log, respawned=respawned),
-            marks=marks, out=self.outbox, standby=self.start.standby,
+            marks=marks, out=self.outbox, standby=self.start.standby, tracked=self.start.tracked,
         )
         self.recorder = Recorder(self.engine)
         self.testament = Testament(self.page, self.engine, self.wire)
         self.gate = Gate(self.engine, self.start.fence, self.log, self.wire.advertise, self._watch)
         self.links = Links(self.engine, self.link_lane, self.announcements, self.gate)
+        self.routes = RoutingLane(self.engine, self.log, self._watch, self.settings.globals.netlink_monitor_rcv_bufs)
         for fd, reader in (
             (self.timer.fileno(), self._timer_fired),
             (self.monitor.fileno(), self._monitor_readable),
@@ -159,8 +164,9 @@ class VrrpProcess:
             self._watch(fd, reader)
         self.addresses.watch(self._watch)
         self._perform(self.engine.begin(), now)
+        self.routes.begin()
         self.wire.close_unused()
-        self.notifier.update(self.settings.globals, self.settings.vrrp)
+        self.notifier.update(self.settings.globals, (*self.settings.vrrp, *self.settings.groups))
 
     # ------------------------------------------------------------------------------------------------- the loop
 
@@ -187,6 +193,8 @@ class VrrpProcess:
             await nursery.start(self.notifier.run)
             nursery.start_soon(self.gate.lane.run)
             nursery.start_soon(self.link_lane.run)
+            nursery.start_soon(self.routes.run)
+            nursery.start_soon(self.beats.run)
             self._hand_up_sockets()
             self.line.send({"do": "started"})
             await self.finished.wait()
@@ -196,7 +204,7 @@ class VrrpProcess:
     def _patience(self) -> float | None:
         """How long to wait for news before the next turn: as long as it takes (None), or not at all."""
         now = time.monotonic()
-        if self._due(now) or now >= self.addresses.due:
+        if self._due(now) or now >= min(self.addresses.due, self.routes.due):
             return 0
         soonest = self.engine.soonest
         if self.heard and len(self.engine.routers) > CROWD and now + 2 * GATHERING < min(soonest, self.armed):
@@ -215,7 +223,7 @@ class VrrpProcess:
     def _wake_at(self, now: float, deadline: float) -> float:
         soon = now + (0.01 if self.line.waiting else HEARTBEAT)
         early = EARLY if self.engine.takes_over_next else 0.0
-        return min(deadline - early, self.addresses.due, self.snapshot_at, soon)
+        return min(deadline - early, self.addresses.due, self.routes.due, self.snapshot_at, soon)
 
     def _due(self, now: float) -> bool:
         """Whether the engine is to tick."""
@@ -232,8 +240,11 @@ class VrrpProcess:
         if self._due(time.monotonic()):
             self._read(self.epoll.poll(0, SOCKETS))  # what was said before has a say in it
             self._tick()
+        for tracked in self.routes.work():
+            self._step(tracked)
         for news in self.addresses.work(self.engine):
             self._step(news)
+            self.routes.holders_changed()
             if isinstance(news, m.Applied) and news.removed:
                 self.gate.holders_changed()
         if self.new_masters:
@@ -307,6 +318,7 @@ class VrrpProcess:
         links and sysctls; the next run finds them written down and gives them back. Only the fence has to go."""
         await self.notifier.drain(SCRIPTS)
         if not self.keep:
+            self.routes.release()
             with suppress(OSError):
                 await self.link_lane.release()
             with suppress(OSError):
@@ -344,6 +356,7 @@ class VrrpProcess:
 
     def _reconcile(self, _: m.Reconcile) -> None:
         self.addresses.reconcile()
+        self.routes.holders_changed()
 
     def _announce(self, effect: m.Announce) -> None:
         refused = self.announcements.send(effect.addresses, self.engine.host.links)
@@ -383,9 +396,16 @@ class VrrpProcess:
         self.addresses.prepare(addresses)
 
     def _notify(self, effect: m.NotifyChange) -> None:
-        router = self.engine.routers.get(effect.name)
-        if router is not None:
-            self.notifier.notify(effect, router.settings.notify)
+        if effect.kind == "GROUP":
+            group = self.engine.groups.get(effect.name)
+            settings = group.settings.notify if group is not None else None
+            why = ""
+        else:
+            router = self.engine.routers.get(effect.name)
+            settings = router.settings.notify if router is not None else None
+            why = router.why if router is not None else ""
+        if settings is not None:
+            self.notifier.notify(effect, settings, why)
 
     def _changed(self, effect: m.Changed) -> None:
         router = self.engine.routers.get(effect.router)
@@ -397,6 +417,7 @@ class VrrpProcess:
         self.testament.note(effect.router)
         self._show_soon()
         self.gate.holders_changed()
+        self.routes.holders_changed()
 
     def _show_soon(self) -> None:
         """There is something new for those who look at our status."""
@@ -463,11 +484,11 @@ class VrrpProcess:
     def _monitor_readable(self) -> None:
         for event in self.monitor.receive():
             if isinstance(event, Overrun):
-                self._step(self.monitor.resync())
+                self._step(self.beats.amend_all(self.monitor.resync()))
                 self.gate.places_changed()
             elif isinstance(event, m.LinkChanged):
                 before = self.engine.host.links.get(event.name)
-                self._step(event)
+                self._step(self.beats.amend(event))
                 if not self.finished.is_set():  # what goes when all is finished, we removed
                     self.links.noticed(event, before)
             else:
@@ -492,6 +513,8 @@ class VrrpProcess:
         again = who in self.stoppers and os.getppid() == self.parent
         self.stoppers.add(who)
         self.keep = self.keep or keep
+        if self.keep:
+            self.routes.keep()
         self._step(m.Stopped(at_once=again, keep=self.keep))
 
     def _line_readable(self) -> None:
@@ -517,6 +540,9 @@ class VrrpProcess:
             case "clear":
                 for router in self.engine.routers.values():
                     router.counters = dict.fromkeys(router.counters, 0)
+            case "tracked":
+                well, value = order.get("well"), int(order.get("value", 0))
+                self._step(m.Tracked(order["kind"], order["name"], well, value, str(order.get("why", ""))))
             case "standby" | "resume":
                 seconds = order.get("seconds")
                 until = NEVER if seconds is None else time.monotonic() + seconds
@@ -537,8 +563,10 @@ class VrrpProcess:
         self._monitor_readable()  # new links, before those who work there
         self.settings = settings
         self.wire.all_vrids = settings.globals.log_unknown_vrids
-        self.notifier.update(settings.globals, settings.vrrp)
+        self.notifier.update(settings.globals, (*settings.vrrp, *settings.groups))
+        self.beats.configure(settings.linkbeat)
         self._step(m.Reloaded(settings))
+        self.routes.settings_changed()
         self.links.want()
         self.testament.count()
         self.testament.note_all()
@@ -569,7 +597,8 @@ class VrrpProcess:
         routers = snapshots(self.engine, now, time.time(), self.gate.unfenced, self.shown)
         documents = [to_document(router) for router in routers]
         self.line.send({
-            "do": "snapshot", "routers": documents, "recorder": len(self.recorder),
+            "do": "snapshot", "routers": documents, "groups": [to_document(group) for group in groups(self.engine)],
+            "recorder": len(self.recorder),
             "packets": packets(self.engine, self.wire.floods), "flooded": self.wire.flooded,
         })
         if self.sockets_changed:

@@ -20,7 +20,8 @@ class Start:
     """What a worker starts with, beside its configuration and its line to the parent, whose pid is `parent`.
 
     `inherited` are sockets of the worker before it, if it is `respawned`. `fence` tells what nftables can
-    do here. `keep` leaves addresses where they are at the end. `standby` has the orders that hold from the start.
+    do here. `keep` leaves addresses where they are at the end. `standby` has the orders that hold from the start, and
+    `tracked` what is known of tracked things.
     """
 
     parent: int
@@ -30,6 +31,7 @@ class Start:
     fence: Support = field(default_factory=lambda: Support(False, "nftables was not asked"))
     keep: bool = False
     standby: Mapping[str, m.Commanded] = field(default_factory=dict)
+    tracked: tuple[m.Tracked, ...] = ()
 
 
 def own_mark(settings: Settings) -> str:

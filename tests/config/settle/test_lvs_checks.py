@@ -40,7 +40,7 @@ LEAST = {
     "MISC_CHECK": "misc_path /bin/true", "HTTP_GET": "url {\npath /\n}", "SSL_GET": "url {\npath /\n}",
     "FILE_CHECK": "track_file load", "BFD_CHECK": "name peer",
 }
-FILE = "track_file load {\nfile /run/load\n}\n"
+SESSION = "bfd_instance peer {\nneighbor_ip 10.1.0.1\n}\n"
 
 
 def block(kind: str, body: str = "") -> str:
@@ -181,12 +181,12 @@ PROBES: list[tuple[str, str, object]] = [
 
 @pytest.mark.parametrize(("kind", "body", "probe"), PROBES)
 def test_probes(check: Any, kind: str, body: str, probe: object) -> None:
-    assert check(block(kind, body)).probe == probe
+    assert check(block(kind, body), outside=SESSION).probe == probe
 
 
 def test_bfd_is_down_until_the_session_reports(check: Any) -> None:
-    assert check(block("BFD_CHECK")).alpha
-    assert not check(block("BFD_CHECK", "alpha false")).alpha
+    assert check(block("BFD_CHECK"), outside=SESSION).alpha
+    assert not check(block("BFD_CHECK", "alpha false"), outside=SESSION).alpha
 
 
 @pytest.mark.parametrize(("definition", "own", "probe"), [
@@ -205,7 +205,7 @@ def test_files(check: Any, definition: str, own: str, probe: FileProbe) -> None:
 
 @pytest.mark.parametrize("body", [
     block("FILE_CHECK"), "MISC_CHECK {\n}", "HTTP_GET {\n}", "HTTP_GET {\nurl {\nstatus_code 200\n}\n}",
-    "BFD_CHECK {\n}",
+    "BFD_CHECK {\n}", block("BFD_CHECK"),
 ])
 def test_checks_that_cannot_be_made_are_left_out(server: Any, body: str) -> None:
     assert server(body).checks == ()

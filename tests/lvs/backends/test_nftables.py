@@ -42,6 +42,7 @@ def other(**words: object) -> tuple[Destination, ...]:
 
 class TestContract(BackendContract):
     name = "nftables"
+    knows_connections = False
     impossible = (
         (service(scheduler="wlc"), (), "lvs_sched"),
         (service(scheduler="mh"), (), "lvs_sched"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import struct
 import subprocess
 import time
 from collections import Counter
@@ -282,6 +283,13 @@ class Resolver:
                 pass
         return ""
 
+    async def until(self, *servers: str) -> str:
+        """Ask until one of these answers. The kernel is told to forget after it was told of the change."""
+        with trio.fail_after(10):
+            while (answer := await self.ask(patience=0.5)) not in servers:
+                await trio.sleep(0.01)
+        return answer
+
     def close(self) -> None:
         self._socket.close()
 
@@ -293,15 +301,92 @@ async def test_datagrams_of_one_flow_leave_a_removed_server(plant: Plant, family
         one, two = Resolver(plant, family, 2), Resolver(plant, family, 3)
         assert await one.ask(patience=0.5) == "", "there is no service yet"
         await must(backend, adds(*pool(service)))
-        assert await one.ask() == "A", "what the kernel remembers from before is no hindrance"
+        assert await one.until("A"), "what the kernel remembers from before is no hindrance"
         assert await two.ask() == "B"
         await must(backend, [change(server(service, "A"), weight=0)])
         assert [await one.ask(), await two.ask()] == ["A", "B"], "weight 0 keeps what there is"
-        await must(backend, [remove(server(service, "A"))])
-        assert await one.ask() in ("B", "C")
+        await must(backend, [remove(server(service, "A", 0))])
+        assert await one.until("B", "C")
         assert await two.ask() == "B"
         for each in (one, two):
             each.close()
+
+
+class Caller:
+    """A client that always connects from the same port."""
+
+    def __init__(self, plant: Plant, family: int) -> None:
+        self._plant, self._family, self._port = plant, family, 40321
+
+    async def call(self) -> str:
+        """Who answers; raises OSError when nobody does. The connection is torn off."""
+        made = self._plant.socket("client", self._family)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with made:
+            await made.bind((str(client(self._family)), self._port))
+            await made.connect((str(VIP[self._family]), PORT))
+            return (await made.recv(100)).decode().split()[0]
+
+
+@families
+async def test_who_calls_a_dead_server_gets_another_one_when_it_is_removed(plant: Plant, family: int) -> None:
+    async with working(plant) as backend:
+        service = virtual(family)
+        await must(backend, adds(*pool(service, A=1, B=1)))
+        subprocess.run(["ip", "netns", "exec", plant.spaces["A"], "nft", "-f", "-"], check=True, text=True, input="""
+            table inet dead { chain in { type filter hook input priority 0; tcp dport 80 drop; }; }""")
+        answers: list[str] = []
+
+        async def call() -> None:
+            answers.append(await Caller(plant, family).call())
+
+        with trio.fail_after(10):  # a SYN is repeated after a second, then after two, four, eight
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(call)
+                await until(lambda: "SYN_SENT" in tracked(family))
+                await must(backend, [remove(server(service, "A"))])
+        assert answers == ["B"]
+
+
+@families
+async def test_who_calls_again_from_the_same_port_does_not_get_the_removed_server(plant: Plant, family: int) -> None:
+    async with working(plant) as backend:
+        service, caller = virtual(family), Caller(plant, family)
+        sick = server(service, "A", port=PORT + 7)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tear_off, plant, family, PORT + 7)
+            await must(backend, adds(service, sick, server(service, "B")))
+            for _ in range(3):  # the kernel remembers, although it would be B's turn
+                with trio.fail_after(5), pytest.raises(ConnectionResetError):
+                    await caller.call()
+            assert "CLOSE" in tracked(family)
+            old = await plant.connect(family, 3)
+            assert old.server == "B"
+            await must(backend, [remove(sick)])
+            await until(lambda: "CLOSE" not in tracked(family), patience=4)  # after 10 s it would go by itself
+            with trio.fail_after(5):
+                assert await caller.call() == "B"
+            assert await old.echoes()
+            old.close()
+            nursery.cancel_scope.cancel()
+
+
+async def tear_off(plant: Plant, family: int, port: int) -> None:
+    """A sick server: whatever it accepts it tears off."""
+    with plant.socket("A", family) as listening:
+        await listening.bind((str(real(family, "A")), port))
+        listening.listen()
+        while True:
+            accepted, _ = await listening.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+
+
+def tracked(family: int) -> set[str]:
+    """The states of connections to the VIP."""
+    vip = f"dst={VIP[family] if family == 4 else VIP[family].exploded} "
+    lines = Path("/proc/thread-self/net/nf_conntrack").read_text().splitlines()
+    return {line.split()[5] for line in lines if vip in line and " tcp " in line}
 
 
 @families
@@ -360,7 +445,10 @@ async def test_what_is_counted(plant: Plant, family: int) -> None:
         assert total.connections == 6
         for field in ("in_packets", "out_packets", "in_bytes", "out_bytes"):
             assert getattr(total, field) == sum(getattr(each, field) for each in counted.values())
-        assert total.connection_rate > 0 and total.in_byte_rate > 0
+        with trio.fail_after(10):
+            while not (rated := (await backend.usage())[service.key].counts).connection_rate:
+                await trio.sleep(0.1)
+        assert 0 < rated.connection_rate <= 6 and 0 < rated.in_byte_rate <= rated.in_bytes
         # SYN, its ACK, what was said, and the ACK of its echo; back: SYN ACK, the name, ACK or echo
         header = 20 if family == 4 else 40
         assert total.in_packets >= 6 * 3 and total.out_packets >= 6 * 3
@@ -369,6 +457,11 @@ async def test_what_is_counted(plant: Plant, family: int) -> None:
         after = await backend.usage()
         assert after[service.key].counts.connections == 6, "rewriting forgets nothing"
         assert after[service.key].counts.in_packets >= total.in_packets
+        for step in (remove(server(service, "A", 0)), add(server(service, "A", 2))):
+            await must(backend, [step])
+            again = (await backend.usage())[service.key].counts
+            assert again.connections == 6 and again.in_packets >= total.in_packets, "nor does a server that goes"
+            assert again.in_packet_rate <= again.in_packets
         for connection in connections:
             connection.close()
 

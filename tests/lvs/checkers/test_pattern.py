@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from hakeep.config.settled_lvs import Pattern
+from hakeep.lvs import patterns
 from hakeep.lvs.checkers import pattern
 from hakeep.lvs.checkers.attempt import Failure
 
@@ -43,7 +44,7 @@ BODY = b"first line\nSecond LINE \xc3\xa4\nthird\n"
     (Pattern("t(?=hird)", ("never_utf",)), True),
 ])
 def test_search(wanted: Pattern, there: bool) -> None:
-    assert pattern.unsupported(wanted) == ""
+    assert patterns.unsupported(wanted) == ""
     assert pattern.search(wanted, BODY, 1.0) is there
 
 
@@ -58,7 +59,7 @@ def test_search(wanted: Pattern, there: bool) -> None:
     (Pattern("(" * 5000), "cannot be understood"),
 ])
 def test_unsupported(wanted: Pattern, word: str) -> None:
-    assert word in pattern.unsupported(wanted)
+    assert word in patterns.unsupported(wanted)
 
 
 @pytest.mark.parametrize("option", [
@@ -67,7 +68,7 @@ def test_unsupported(wanted: Pattern, word: str) -> None:
     "no_dotstar_anchor", "no_start_optimize", "ucp", "ungreedy", "utf", "never_backslash_c", "alt_circumflex",
     "alt_verbnames", "use_offset_limit"])
 def test_every_option_of_keepalived_is_known(option: str) -> None:
-    assert pattern.unsupported(Pattern("word", (option,))) == ""
+    assert patterns.unsupported(Pattern("word", (option,))) == ""
 
 
 @pytest.mark.trio

@@ -16,12 +16,20 @@ def counter(name: str, packets: int, octets: int = 0, family: str = "ip") -> dic
     return {"counter": {"family": family, "name": name, "packets": packets, "bytes": octets}}
 
 
+def passed(way: str, by_server: dict[str, tuple[int, int]], family: str = "ip") -> dict[str, object]:
+    elements = [
+        {"elem": {"val": {"concat": ["tcp", "192.0.2.1", 80, server, 80]},
+                  "counter": {"packets": packets, "bytes": octets}}}
+        for server, (packets, octets) in by_server.items()]
+    return {"set": {"family": family, "name": f"{way}_services", "elem": elements, "stmt": [{"counter": None}]}}
+
+
 def listed(times: int) -> list[dict[str, object]]:
     first, second = "tcp-192.0.2.1-80-to-10.0.0.1-80", "tcp-192.0.2.1-80-to-10.0.0.2-80"
     return [
         counter("tcp-192.0.2.1-80.new", 3 * times), counter(f"{first}.new", 2 * times), counter(f"{second}.new", times),
-        counter(f"{first}.in", 10 * times, 1000 * times), counter(f"{first}.out", 20 * times, 2000 * times),
-        counter(f"{second}.in", 1 * times, 100 * times), counter(f"{second}.in", 99, 99, "ip6"),
+        passed("in", {"10.0.0.1": (10 * times, 1000 * times), "10.0.0.2": (times, 100 * times)}),
+        passed("out", {"10.0.0.1": (20 * times, 2000 * times)}), passed("in", {"10.0.0.2": (99, 99)}, "ip6"),
         {"set": {"family": "ip", "name": first, "elem": [{"elem": {"val": f"192.0.2.{last}"}} for last in (8, 9)]}},
         {"set": {"family": "ip", "name": second}},
     ]
@@ -30,9 +38,9 @@ def listed(times: int) -> list[dict[str, object]]:
 def test_counts() -> None:
     usage = Meter().usage(TABLE, count(listed(1)), 100.0)
     assert usage == {
-        KEY: Usage(counts=Counts(3, 11, 20, 1100, 2000)),
-        FIRST: Usage(persistent=2, counts=Counts(2, 10, 20, 1000, 2000)),
-        SECOND: Usage(counts=Counts(1, 1, 0, 100, 0)),
+        KEY: Usage(None, None, 0, Counts(3, 11, 20, 1100, 2000)),
+        FIRST: Usage(None, None, 2, Counts(2, 10, 20, 1000, 2000)),
+        SECOND: Usage(None, None, 0, Counts(1, 1, 0, 100, 0)),
     }
 
 
@@ -41,5 +49,54 @@ def test_rates() -> None:
     meter.usage(TABLE, count(listed(1)), 100.0)
     usage = meter.usage(TABLE, count(listed(11)), 105.0)
     assert usage[FIRST].counts == Counts(22, 110, 220, 11000, 22000, 4, 20, 40, 2000, 4000)
+    assert usage[KEY].counts == Counts(33, 121, 220, 12100, 22000, 6, 22, 40, 2200, 4000)
     assert meter.usage(TABLE, count(listed(11)), 106.0)[FIRST].counts[5:] == (0, 0, 0, 0, 0)
     assert meter.usage(TABLE, count([]), 107.0)[FIRST].counts == Counts(), "made anew: no rate runs backwards"
+
+
+def test_rates_of_a_moment_are_those_of_the_window_before() -> None:
+    """Two who ask at the same time do not see thousands of connections a second."""
+    meter = Meter()
+    meter.usage(TABLE, count(listed(1)), 100.0)
+    assert meter.usage(TABLE, count(listed(2)), 100.001)[FIRST].counts == Counts(4, 20, 40, 2000, 4000)
+    assert meter.usage(TABLE, count(listed(5)), 102.0)[FIRST].counts[5:] == (4, 20, 40, 2000, 4000)
+    assert meter.usage(TABLE, count(listed(6)), 102.001)[FIRST].counts == Counts(12, 60, 120, 6000, 12000, 4, 20, 40,
+                                                                                 2000, 4000)
+    assert meter.usage(TABLE, count(listed(7)), 103.0)[FIRST].counts[5:] == (4, 20, 40, 2000, 4000)
+
+
+def test_a_server_that_goes_and_comes_back_is_no_leap() -> None:
+    meter = Meter()
+    without = Table.of(TABLE.services.values(), [Destination(SECOND)])
+    meter.usage(TABLE, count(listed(1)), 100.0)
+    rest = [counter("tcp-192.0.2.1-80.new", 6), counter("tcp-192.0.2.1-80-to-10.0.0.2-80.new", 2),
+            passed("in", {"10.0.0.2": (2, 200)})]
+    gone = meter.usage(without, count(rest), 101.0)
+    assert gone[KEY].counts == Counts(6, 12, 20, 1200, 2000, 3, 1, 0, 100, 0), "what it had passed counts on"
+    assert FIRST not in gone
+    anew = [counter("tcp-192.0.2.1-80-to-10.0.0.1-80.new", 1),
+            passed("in", {"10.0.0.2": (2, 200), "10.0.0.1": (7, 70)})]
+    back = meter.usage(TABLE, count([*rest, *anew]), 102.0)
+    assert back[FIRST].counts == Counts(1, 7, 0, 70, 0, 1, 7, 0, 70, 0)
+    assert back[KEY].counts == Counts(6, 19, 20, 1270, 2000, 0, 7, 0, 70, 0)
+
+
+def test_a_table_that_was_made_anew_is_no_leap() -> None:
+    meter = Meter()
+    meter.usage(TABLE, count(listed(5)), 100.0)
+    usage = meter.usage(TABLE, count(listed(1)), 101.0)
+    assert usage[KEY].counts == Counts(18, 66, 120, 6600, 12000, 3, 11, 20, 1100, 2000)
+    assert usage[FIRST].counts == Counts(2, 10, 20, 1000, 2000, 2, 10, 20, 1000, 2000)
+
+
+def test_a_host_without_names_of_protocols() -> None:
+    """nft lists numbers where there is no /etc/protocols. A mark is a number everywhere."""
+    listing = passed("in", {"10.0.0.1": (7, 70)})
+    listing["set"]["elem"][0]["elem"]["val"]["concat"][0] = TCP  # type: ignore[index]
+    assert Meter().usage(TABLE, count([listing]), 1.0)[FIRST].counts.in_packets == 7
+    mark = ServiceKey(4, 0, None, 0, 6)
+    real = DestinationKey(mark, ip_address("10.0.0.1"), 0)
+    table = Table.of([Service(mark, "rr")], [Destination(real)])
+    element = {"elem": {"val": {"concat": [6, "10.0.0.1"]}, "counter": {"packets": 3, "bytes": 4}}}
+    marked = {"set": {"family": "ip", "name": "in_marks", "elem": [element], "stmt": [{"counter": None}]}}
+    assert Meter().usage(table, count([marked]), 1.0)[real].counts[:5] == (0, 3, 0, 4, 0)

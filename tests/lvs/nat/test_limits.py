@@ -30,15 +30,12 @@ def test_services(words: dict[str, object], sentence: str) -> None:
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    ({"forward": Forward.ROUTE}, "lvs_method DR of real_server 10.0.0.1 80 needs IPVS: lvs_backend nftables can only "
-                                 "rewrite addresses; use lvs_method NAT"),
-    ({"upper": 9}, "uthreshold of real_server 10.0.0.1 80 needs IPVS: lvs_backend nftables does not count a server's "
-                   "connections; leave it out"),
-    ({"lower": 9}, "lthreshold of real_server 10.0.0.1 80 needs IPVS: lvs_backend nftables does not count a server's "
-                   "connections; leave it out"),
+    ({"forward": Forward.ROUTE}, "lvs_method DR needs IPVS: lvs_backend nftables can only rewrite addresses; use NAT"),
+    ({"upper": 9}, "uthreshold needs IPVS: lvs_backend nftables does not count a server's connections; leave it out"),
+    ({"lower": 9}, "lthreshold needs IPVS: lvs_backend nftables does not count a server's connections; leave it out"),
     ({"key": REAL.key._replace(ip=ip_address("2001:db8::1"))},
-     "the IPv6 address of real_server 2001:db8::1 80 needs a tunnel, and lvs_method TUN needs IPVS: lvs_backend "
-     "nftables cannot join it with an IPv4 virtual_server"),
+     "an IPv6 real_server needs a tunnel, and lvs_method TUN needs IPVS: lvs_backend nftables cannot join it with an "
+     "IPv4 virtual_server"),
 ])
 def test_destinations(words: dict[str, object], sentence: str) -> None:
     assert cannot(SERVICE, [REAL, replace(REAL, **words)]) == sentence  # type: ignore[arg-type]

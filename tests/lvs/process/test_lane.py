@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -12,16 +12,50 @@ import trio
 
 from hakeep.config.settled_lvs import Director
 from hakeep.lvs import messages as m
-from hakeep.lvs.backends import Refusal, Unavailable
+from hakeep.lvs.backends import Refusal, TableChange, Unavailable
 from hakeep.lvs.backends.memory import Memory
 from hakeep.lvs.engine import Engine
 from hakeep.lvs.process import lane as lane_module
 from hakeep.lvs.process.lane import TableLane
-from hakeep.objects.ipvs import Destination, DestinationKey, Service, ServiceKey, SyncDaemon, Table, Timeouts
+from hakeep.objects.diff import Remove
+from hakeep.objects.ipvs import (
+    Destination,
+    DestinationKey,
+    Forward,
+    Service,
+    ServiceKey,
+    SyncDaemon,
+    Table,
+    Timeouts,
+)
 from tests.lvs.stage import real, three, virtual
 
 PATIENCE = 10.0
 FOREIGN = Service(ServiceKey(4, 6, None, 0, fwmark=77))
+
+
+class Picky(Memory):
+    """A backend in memory that cannot do everything. It counts how often it was written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+
+    def cannot(self, service: Service, destinations: Sequence[Destination]) -> str:
+        if service.scheduler == "mh":
+            return "lvs_sched mh needs another backend"
+        far = any(each.forward is not Forward.MASQ for each in destinations)
+        return "lvs_method DR needs another backend" if far else ""
+
+    async def apply(self, changes: Sequence[TableChange]) -> list[Refusal]:
+        assert not any(self._impossible(change.wanted) for change in changes if not isinstance(change, Remove))
+        self.writes += bool(changes)
+        return await super().apply(changes)
+
+    def _impossible(self, wanted: Service | Destination) -> bool:
+        if isinstance(wanted, Service):
+            return wanted.scheduler == "mh"
+        return wanted.forward is not Forward.MASQ
 
 
 class Bench:
@@ -29,14 +63,14 @@ class Bench:
 
     def __init__(self, director: Director) -> None:
         self.engine = Engine(director, time.monotonic())
-        self.backend = Memory()
+        self.backend = Picky()
         self.broken = ""
         self.chosen = 0
         self.told: list[m.Event] = []
         self.log: list[str] = []
         self.lane = TableLane(self.engine, self._choose, self.tell, lambda level, text: self.log.append(text))  # type: ignore[arg-type]
 
-    async def _choose(self) -> Memory:
+    async def _choose(self) -> Picky:
         self.chosen += 1
         if self.broken:
             raise Unavailable(self.broken)
@@ -117,6 +151,40 @@ async def test_what_is_refused_is_told_and_tried_again() -> None:
 
 
 @pytest.mark.trio
+async def test_what_the_backend_cannot_do_is_said_once_for_a_virtual_server_and_the_rest_is_served() -> None:
+    far = [replace(real(f"10.0.0.{n}"), forward=Forward.ROUTE) for n in (8, 9)]
+    mixed, plain = virtual(real("10.0.0.1"), *far), virtual(real("10.0.0.2"), port=443)
+    other = virtual(real("10.0.0.3"), real("10.0.0.4"), port=8080)
+    other = replace(other, services=tuple(replace(each, scheduler="mh") for each in other.services))
+    bench = Bench(Director(virtual=(mixed, plain, other)))
+    async with bench.running():
+        await until(lambda: len([event for event in bench.told if isinstance(event, m.Refused)]) >= 6)  # tried twice
+        table = await bench.table()
+    assert {key.service.port: str(key.ip) for key in table.destinations} == {80: "10.0.0.1", 443: "10.0.0.2"}
+    assert {key.port for key in table.services} == {80, 443}
+    for sentence in ("lvs_method DR needs another backend", "lvs_sched mh needs another backend"):
+        assert sum(line.endswith(sentence) for line in bench.log) == 1, bench.log
+    shown = {status.name: status for status in bench.engine.snapshot(0.0).virtual}
+    assert [each.refused for each in shown[mixed.name].reals] == ["", *2 * ["lvs_method DR needs another backend"]]
+    assert shown[other.name].refused == "lvs_sched mh needs another backend"
+    assert not shown[plain.name].refused
+
+
+@pytest.mark.trio
+async def test_a_service_keeps_its_form_when_the_backend_cannot_do_the_new_one() -> None:
+    before = virtual(real("10.0.0.1"))
+    after = virtual(real("10.0.0.1"), real("10.0.0.2"))
+    after = replace(after, services=tuple(replace(each, scheduler="mh") for each in after.services))
+    bench = Bench(Director(virtual=(before,)))
+    async with bench.running():
+        await bench.until_as_wanted()
+        bench.tell(m.Reloaded(Director(virtual=(after,))))
+        await until(lambda: len(bench.backend._ledger.table().destinations) == 2)
+    assert [each.scheduler for each in (await bench.table()).services.values()] == [before.services[0].scheduler]
+    assert any(line.endswith("lvs_sched mh needs another backend") for line in bench.log)
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize("when", ["at the start", "later"])
 async def test_a_backend_that_is_gone_is_opened_again(when: str) -> None:
     bench = Bench(Director(virtual=(three(),)))
@@ -159,11 +227,12 @@ async def test_nothing_is_written_when_nothing_has_changed() -> None:
     bench = Bench(Director(virtual=(three(),)))
     async with bench.running():
         await bench.until_as_wanted()
-        writes = len([changes for changes in bench.backend.applied if changes])
+        writes = bench.backend.writes
+        assert writes
         bench.tell(m.Reloaded(Director(virtual=(three(),))))
         bench.lane.want(())
         await trio.sleep(0.1)
-        assert len([changes for changes in bench.backend.applied if changes]) == writes
+        assert bench.backend.writes == writes
 
 
 @pytest.mark.trio
@@ -183,6 +252,40 @@ async def test_the_end() -> None:
     assert table == Table.of([FOREIGN])
     assert bench.backend.timeouts == Timeouts(900, 120, 300)
     assert bench.backend.daemons == ()
+
+
+@pytest.mark.trio
+async def test_other_timeouts_count_at_once_and_those_that_are_not_configured_any_more_come_back() -> None:
+    director = Director(virtual=(three(),), timeouts=Timeouts(tcp=60, udp=70))
+    bench = Bench(director)
+    async with bench.running():
+        await bench.until_as_wanted()
+        assert bench.backend.timeouts == Timeouts(60, 120, 70)
+        for timeouts, there in (
+            (Timeouts(tcp=50), Timeouts(50, 120, 300)), (Timeouts(tcp_fin=9), Timeouts(900, 9, 300)),
+            (Timeouts(), Timeouts(900, 120, 300)), (Timeouts(udp=1), Timeouts(900, 120, 1)),
+        ):
+            bench.tell(m.Reloaded(replace(director, timeouts=timeouts)))
+            bench.lane.retime()
+            await bench.lane.settled()
+            assert bench.backend.timeouts == there
+            assert bench.lane.borrowed == (Timeouts(900, 120, 300) if any(timeouts) else None)
+        await bench.lane.finish()
+        assert bench.backend.timeouts == Timeouts(900, 120, 300)
+
+
+@pytest.mark.trio
+async def test_who_has_no_timeouts_leaves_those_of_the_kernel_alone() -> None:
+    """Also those that somebody sets meanwhile (ipvsadm --set)."""
+    bench = Bench(Director(virtual=(three(),)))
+    async with bench.running():
+        await bench.until_as_wanted()
+        bench.backend.timeouts = Timeouts(1, 2, 3)
+        bench.tell(m.Reloaded(Director(virtual=(three(),), flush=True)))
+        bench.lane.retime()
+        await bench.lane.settled()
+        await bench.lane.finish()
+    assert bench.backend.timeouts == Timeouts(1, 2, 3)
 
 
 @pytest.mark.trio
@@ -212,7 +315,7 @@ async def test_news_of_one_do_not_end_what_another_is_refused() -> None:
     assert key in (await bench.table()).destinations
 
 
-class Broken(Memory):
+class Broken(Picky):
     """A package of somebody else with a defect, in one of its methods."""
 
     def __init__(self, where: str, error: Exception) -> None:

@@ -1,0 +1,73 @@
+"""What is watched for the routers, in `hakeep status -v`: the things of the track worker, and BFD sessions.
+
+What a router makes of them stands with the router. Here is what they are by themselves: since when, how often they were
+looked at and how often in vain, how long a look takes, and what the last one said.
+
+Pure: the time and the width are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hakeep.report.snapshot import SessionSnapshot, ThingSnapshot
+from hakeep.report.table import DIM, GREEN, RED, YELLOW, Cell, ago, printable, table
+
+THINGS = ("WATCHED", "STATE", "SINCE", "LOOKS", "FAILED", "TOOK", "LAST")
+SESSIONS = ("BFD SESSION", "STATE", "SINCE", "NEIGHBOR", "EVERY", "DETECTS IN", "UPS", "WHY")
+
+_NUMBERS = ("LOOKS", "FAILED", "TOOK", "EVERY", "DETECTS IN", "UPS")
+
+
+def things(watched: Iterable[ThingSnapshot], now: float, width: int, color: bool) -> list[str]:
+    """A table of what is watched; nothing if nothing is."""
+    return _lines(THINGS, [_thing(each, now) for each in watched], width, color)
+
+
+def sessions(known: Iterable[SessionSnapshot], now: float, width: int, color: bool) -> list[str]:
+    """A table of BFD sessions; nothing without any."""
+    return _lines(SESSIONS, [_session(each, now) for each in known], width, color)
+
+
+def _lines(headings: tuple[str, ...], rows: list[list[Cell]], width: int, color: bool) -> list[str]:
+    if not rows:
+        return []
+    first = [Cell(heading, DIM, heading in _NUMBERS) for heading in headings]
+    return ["", *(line for lines in table([first, *rows], width, color) for line in lines)]
+
+
+def _thing(thing: ThingSnapshot, now: float) -> list[Cell]:
+    state, colour = {None: ("unknown", YELLOW), True: ("well", GREEN), False: ("failed", RED)}[thing.well]
+    if thing.kind == "file" and thing.well is not None:
+        state, colour = f"says {thing.value}", ""
+    last = thing.last or thing.why
+    notes = [note for note, holds in (
+        ("running", thing.running), (f"{thing.delay} delay runs", bool(thing.delay)),
+        (f"{thing.count} now", thing.kind == "process" and not last.startswith(f"{thing.count} "))) if holds]
+    return [
+        Cell(printable(f"{thing.kind} {thing.name}")),
+        Cell(state, colour),
+        Cell(ago(thing.since, now)),
+        Cell(str(thing.runs), right=True),
+        Cell(str(thing.failures), right=True),
+        Cell("-" if thing.latency is None else _milliseconds(thing.latency), right=True),
+        Cell(printable(f"{last} ({', '.join(notes)})" if notes else last)),
+    ]
+
+
+def _session(session: SessionSnapshot, now: float) -> list[Cell]:
+    why = f"! {session.trouble}" if session.trouble else session.why
+    return [
+        Cell(printable(session.name)),
+        Cell(printable(session.state), GREEN if session.up else RED),
+        Cell(ago(session.since, now)),
+        Cell(printable(session.neighbor_ip)),
+        Cell(_milliseconds(session.tx_interval), right=True),
+        Cell(_milliseconds(session.detect_time) if session.detect_time else "-", right=True),
+        Cell(str(session.ups), right=True),
+        Cell(printable(why)),
+    ]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1}f} ms"
