@@ -70,6 +70,7 @@ def snapshot(
         lease_text=lease_text,
         fence=f"off: {fence}" if fence else "active",
         standby=router.standby,
+        impaired=router.impaired,
         contested=holding.contested,
         group=router.group.name if router.group is not None else "",
         tracks=tuple(_track(watched, now) for watched in router.tracking),

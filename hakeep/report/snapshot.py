@@ -77,7 +77,8 @@ class RouterSnapshot:
     yields to another owner), `effective_priority` what goes out. `master` is the address of the master heard last, None
     when none has been heard since we became MASTER or started. `lease` is what is left of the addresses' lifetime.
     `fence` is "active" or "off: REASON". `bounds`: in words, how long there can be no holder, and two, at worst.
-    `counters` has the names of keepalived's JSON statistics, and ours.
+    `impaired`: checks have failed, and it is last_standing. `counters` has the names of keepalived's JSON statistics,
+    and ours.
     """
 
     name: str
@@ -101,6 +102,7 @@ class RouterSnapshot:
     lease_text: str = ""
     fence: str = ""
     standby: bool = False
+    impaired: bool = False
     contested: bool = False
     group: str = ""
     tracks: tuple[TrackSnapshot, ...] = ()

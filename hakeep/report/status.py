@@ -89,6 +89,8 @@ def _table(routers: Sequence[RouterSnapshot], now: float, width: int, color: boo
 
 def _row(router: RouterSnapshot, now: float) -> list[Cell]:
     state = f"{router.state} standby" if router.standby else router.state
+    if router.impaired:
+        state += " last standing" if router.state == "MASTER" else " checks failed"
     priority = str(router.effective_priority)
     if router.effective_priority != router.priority:
         priority += f"/{router.priority}"

@@ -185,3 +185,12 @@ def test_what_no_router_could_count_is_told_when_asked_for() -> None:
     assert render_status(counted, NOW, verbose=True).splitlines()[-1] == line
     assert "refused" not in render_status(DAEMON, NOW, verbose=True)
     assert render_status(counted, NOW) == render_status(DAEMON, NOW)
+
+
+@pytest.mark.parametrize(("router", "words"), [(MASTER, "MASTER last standing"), (BACKUP, "BACKUP checks failed")])
+def test_who_would_serve_with_failed_checks(router: RouterSnapshot, words: str) -> None:
+    plain, impaired = (
+        render_status(replace(DAEMON, routers=(replace(router, impaired=impaired),)), NOW, 200)
+        for impaired in (False, True)
+    )
+    assert words in impaired and words not in plain

@@ -53,7 +53,8 @@ hold_down
 last_standing
     When checks fail on every host, each goes to FAULT and nobody serves, though the checks may be what is wrong. With
     this on all hosts, the best of those whose checks failed keeps the addresses, and says so, until a host is well.
-    Its own links must be up. In a group it holds for members that say nothing.
+    Its own links must be up. In a group it holds for members that say nothing. A router with failed checks says a
+    priority from 1 to 31: give all routers a `priority` above that.
 
 virtual_routes
     One route a line in the words of ip-route(8), put in after the addresses and taken out before them.
