@@ -2,16 +2,17 @@
 """BFD in real time: how soon others go by a session that goes down, and whether the fastest pace holds.
 
     python -m tests.bench.bench_bfd relay [--rounds 20]
-    python -m tests.bench.bench_bfd pace [--seconds 60] [--rt-priority 50] [--hogs 4]
+    python -m tests.bench.bench_bfd pace [--seconds 60] [--multiplier 3] [--rt-priority 50] [--hogs 4]
 
 `relay` has a whole daemon in a network namespace, and its neighbor say that the session is down. It shows how long it
 takes from that packet on the wire, by the kernel's stamp, until the daemon's router resigns, by the stamp of its advert
 with priority 0, and until it is said on the FIFO of the virtual servers that the real server is out. So the worker that
 hears the packet, the supervisor and the worker that acts are all in it.
 
-`pace` has two workers with the intervals of keepalived's default, 10 ms, and three packets instead of five, while some
-processes, by default twice as many as there are processors, want a processor all the time. It tells how often a session
-was lost.
+`pace` has two workers with the intervals of keepalived's default, 10 ms, and three packets instead of five (or as many
+as one says), while some processes, by default twice as many as there are processors, want a processor all the time. It
+tells how often a session was lost, and, by a witness on each processor whom nothing in user space can hold up, when
+that processor itself stood still for 8 ms or more.
 
 Needs root, and a machine that has nothing else to do: figures are in README.md.
 """
@@ -19,6 +20,7 @@ Needs root, and a machine that has nothing else to do: figures are in README.md.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -132,14 +134,33 @@ def relay(rounds: int) -> None:
             print(f"{what}: best {best:.2f} ms, median {median:.2f} ms, worst {worst:.2f} ms")
 
 
-def pace(seconds: float, priority: int, count: int) -> None:
-    """Show how often a session was lost, and how many packets came."""
+#: Wakes up each millisecond with the highest real-time priority, and says when that came too late, and by how much.
+WITNESS = """
+import json, os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
+late, due = [], time.monotonic()
+while os.getppid() == int(sys.argv[2]):
+    due += 0.001
+    time.sleep(max(0.0, due - time.monotonic()))
+    behind = time.monotonic() - due
+    if behind >= 0.008:
+        print(json.dumps([time.time(), behind]), flush=True)
+        due = time.monotonic()
+"""
+
+
+def pace(seconds: float, multiplier: int, priority: int, count: int) -> None:
+    """Show how often a session was lost, how many packets came, and when a processor stood still."""
     words = ("nice", sys.executable, "-c", "while True: sum(range(10000))")
     hogs = [subprocess.Popen(words) for _ in range(count)]
+    witnesses = [subprocess.Popen((sys.executable, "-c", WITNESS, str(each), str(os.getpid())), stdout=subprocess.PIPE)
+                 for each in sorted(os.sched_getaffinity(0))]
+    hogs += witnesses
     try:
         with BfdScene() as scene:
             more = f"global_defs {{\n    bfd_rt_priority {priority}\n}}\n" if priority else ""
-            workers = [scene.ours(host, "min_rx 10\nmin_tx 10\nmultiplier 3", address(peer, 4), more=more)
+            workers = [scene.ours(host, f"min_rx 10\nmin_tx 10\nmultiplier {multiplier}", address(peer, 4), more=more)
                        for host, peer in (("a", "b"), ("b", "a"))]
             for worker in workers:
                 worker.wait_for_session(True, PATIENCE)
@@ -148,7 +169,13 @@ def pace(seconds: float, priority: int, count: int) -> None:
             for worker in workers:
                 lost = [each for each in worker.messages(since) if each["do"] == "session" and not each["up"]]
                 print(f"{len(lost)} times down in {seconds:g} s, {worker.session()['received']} packets",
-                      *(f"after {each['heard'] - since:.1f} s: {each['why']}" for each in lost), sep="\n    ")
+                      *(f"after {each['heard'] - since:.2f} s: {each['why']}" for each in lost), sep="\n    ")
+        for number, witness in enumerate(witnesses):
+            witness.kill()
+            assert witness.stdout is not None
+            stood = [json.loads(line) for line in witness.stdout]
+            print(f"processor {number} stood still for 8 ms or more {len(stood)} times",
+                  *(f"after {at - since:.2f} s: {1000 * length:.0f} ms" for at, length in stood), sep="\n    ")
     finally:
         for hog in hogs:
             hog.kill()
@@ -161,13 +188,14 @@ def main() -> None:
     what.add_parser("relay").add_argument("--rounds", type=int, default=20)
     paced = what.add_parser("pace")
     paced.add_argument("--seconds", type=float, default=60.0)
+    paced.add_argument("--multiplier", type=int, default=3)
     paced.add_argument("--rt-priority", type=int, default=50)
     paced.add_argument("--hogs", type=int, default=2 * (os.cpu_count() or 1))
     arguments = parser.parse_args()
     if arguments.what == "relay":
         relay(arguments.rounds)
     else:
-        pace(arguments.seconds, arguments.rt_priority, arguments.hogs)
+        pace(arguments.seconds, arguments.multiplier, arguments.rt_priority, arguments.hogs)
 
 
 if __name__ == "__main__":
