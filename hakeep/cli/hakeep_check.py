@@ -5,8 +5,8 @@ files are those of several hosts, and are compared: do they work together? Of ea
 move it. With --explain it tells who is master, and after which failures who takes over in how many seconds.
 
 Exit status 1 when a file is so wrong that hakeepd would not start with it or the files do not work together, with
---strict for any error. Warnings and notes leave it 0, even those about what hakeep does not do yet, on which hakeepd
-needs --ignore-unsupported to start. `hakeepd -t` has keepalived's exit statuses instead.
+--strict for any error. Warnings and notes leave it 0, also those about what hakeep does not do. `hakeepd -t` has
+keepalived's exit statuses instead.
 """
 
 from __future__ import annotations
@@ -112,11 +112,10 @@ def _explain(lineups: Sequence[Lineup]) -> None:
 
 
 def _refused(diagnostics: Sequence[Diagnostic], strict: bool) -> bool:
-    """True if the file is to blame that hakeepd does not start with it, and not what hakeep cannot do yet."""
-    from hakeep.config.diagnostic import Code, Severity
+    """True if hakeepd does not start with the file, or is not to."""
+    from hakeep.config.diagnostic import Severity
 
-    return any((d.stops and d.code is not Code.UNSUPPORTED) or (strict and d.severity is Severity.ERROR)
-               for d in diagnostics)
+    return any(d.stops or (strict and d.severity is Severity.ERROR) for d in diagnostics)
 
 
 def _print_text(reports: Sequence[_Report], arguments: argparse.Namespace) -> None:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _refusal(loaded: Loaded) -> str:
     """Why hakeepd would not take the configuration; "" if it would."""
-    stops = [each for each in (*loaded.diagnostics, *loaded.unsupported()) if each.stops]
+    stops = [each for each in loaded.diagnostics if each.stops]
     return f"{stops[0].span}: {stops[0].message}" if stops and stops[0].span else stops[0].message if stops else ""
 
 

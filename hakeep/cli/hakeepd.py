@@ -6,7 +6,6 @@ Options of keepalived that hakeepd does not have are known here too, so that it 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import resource
 import signal
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hakeep import __version__
 
 if TYPE_CHECKING:
+    from hakeep.config.diagnostic import Diagnostic
     from hakeep.config.files import Loaded
     from hakeep.config.host import Host
     from hakeep.config.settled import Settings
@@ -93,7 +93,6 @@ OPTIONS = (
     Option("", "signum", "required", "NAME", "print the number of STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON"),
     Option("", "ignore-sigint", "", "", "ignore SIGINT", "run it under a service manager"),
     Option("", "strict", "", "", "refuse to run with any error in the configuration"),
-    Option("", "ignore-unsupported", "", "", "run although the configuration asks for what hakeepd cannot do"),
     Option("", "compat-paths", "", "", "pid files and dumps where keepalived has them (/run, /tmp)"),
     Option("v", "version", "", "", "print the version and exit"),
     Option("h", "help", "", "", "print this and exit"),
@@ -265,16 +264,13 @@ def _test(arguments: Arguments) -> int:
             print(f"hakeepd: cannot write {arguments.get('config-test')}: {error.strerror}", file=sys.stderr)
             return 1
     loaded = _load(arguments)
-    unsupported = loaded.unsupported()  # said in any case: hakeepd would say it, and might not run
-    said = [line for group in (loaded.diagnostics, unsupported)
+    said = [line for group in (loaded.diagnostics, loaded.unsupported())
             for line in render_all(group, loaded.sources, color=out.isatty())]
     out.write("".join(f"{each}\n" for each in said))  # at once: standard error has a system call for each line
     out.flush()
     status = loaded.exit_status()
-    if "strict" in arguments and not status:
-        lacks = "ignore-unsupported" not in arguments and any(each.stops for each in unsupported)
-        if lacks or any(str(diagnostic.severity) == "error" for diagnostic in loaded.diagnostics):
-            status = 5
+    if "strict" in arguments and any(str(diagnostic.severity) == "error" for diagnostic in loaded.diagnostics):
+        return status or 5
     return status
 
 
@@ -288,25 +284,22 @@ def _usable(
     lines: list[tuple[int, str]] = []
     for diagnostic in loaded.diagnostics:
         level = {"error": 3, "warning": 4}.get(str(diagnostic.severity), 6)
-        lines.append((level, render(diagnostic, loaded.sources, concise=True)))
+        lines.append((level, render(_in_one_line(diagnostic), loaded.sources, concise=True)))
     if loaded.settings is None or loaded.fatal:
         return None, lines, loaded.run_status() or 2
     if "strict" in arguments and any(level == 3 for level, _ in lines):
         return None, [*lines, (3, "--strict: there is an error in the configuration")], 2
-    refused = False
-    for diagnostic in loaded.unsupported():
-        unsafe = diagnostic.stops and "ignore-unsupported" not in arguments
-        refused = refused or unsafe
-        if diagnostic.note:  # what will be missing: a line of the log has no other place for it
-            diagnostic = replace(diagnostic, message=f"{diagnostic.message}: {diagnostic.note}")
-        lines.append((3 if unsafe else 4, render(diagnostic, loaded.sources, concise=True)))
-    if refused:
-        lines.append((3, "what the configuration asks for is not to be had (see --ignore-unsupported)"))
-        return None, lines, 2
+    lines += [(4, render(_in_one_line(each), loaded.sources, concise=True)) for each in loaded.unsupported()]
     settings = loaded.settings
     if "dont-release-vrrp" in arguments:  # addresses that are to stay must not run out
         settings = replace(settings, vrrp=tuple(replace(i, vip_lease=None) for i in settings.vrrp))
     return settings, lines, 0
+
+
+def _in_one_line(diagnostic: Diagnostic) -> Diagnostic:
+    """With what comes of it and what puts it right in the message: a line of the log has no other place for them."""
+    more = "; ".join(" ".join(part.split("\n")) for part in (diagnostic.note, diagnostic.fix) if part)
+    return replace(diagnostic, message=f"{diagnostic.message}: {more}") if more else diagnostic
 
 
 def _open_log(arguments: Arguments) -> Log:
@@ -331,6 +324,7 @@ def _serve(arguments: Arguments) -> int:
     from hakeep.pidfile import AlreadyRunning, PidFile
     from hakeep.supervisor import Supervisor
 
+    _import_worker(arguments)
     log = _open_log(arguments)
     umask = _umask(arguments, log)
     namespace, loaded, witness = arguments.get("namespace"), None, Witness()
@@ -377,9 +371,21 @@ def _serve(arguments: Arguments) -> int:
         _into_the_background(log)
         pid_file.write(os.getpid())
     supervisor = Supervisor(settings, options, log, pid_file, control)
-    del settings, loaded, lines  # thousands of servers would stay in memory, in every worker once more
-    gc.collect()
+    del settings, loaded, lines  # what was written about thousands of servers would stay in memory
     return supervisor.run()
+
+
+def _import_worker(arguments: Arguments) -> None:
+    """What the first worker consists of; its successors have no time for that, and it takes longer after a fork. Not
+    later: among thousands of servers it would keep their memory in use when they have gone."""
+    if _runs_vrrp(arguments):
+        import hakeep.vrrp.process  # noqa: F401
+    else:
+        import hakeep.lvs.process  # noqa: F401
+
+
+def _runs_vrrp(arguments: Arguments) -> bool:
+    return "check" not in arguments or "vrrp" in arguments
 
 
 def _fail(log: Log, text: str, status: int) -> int:
@@ -439,7 +445,7 @@ def _options(arguments: Arguments, settings: Settings, umask: int | None, witnes
         respawn="dont-respawn" not in arguments,
         keep_addresses="dont-release-vrrp" in arguments,
         keep_ipvs="dont-release-ipvs" in arguments,
-        vrrp="check" not in arguments or "vrrp" in arguments,
+        vrrp=_runs_vrrp(arguments),
         lvs="vrrp" not in arguments or "check" in arguments,
         bfd="no_bfd" not in arguments,
         umask=umask,

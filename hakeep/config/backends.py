@@ -39,5 +39,8 @@ class Limit:
         return f"only {', '.join(self.takes)}" if self.takes else "not to be had"
 
 
+#: net_namespace_ipvs.
+NEAR = {"nftables": Limit("rewrites packets in the network namespace of the daemon", "use net_namespace")}
+
 #: lvs_sync_daemon, and its old form.
 NO_COPIES = {"nftables": Limit("does not send copies of connections", "copy them with conntrackd(8)")}

@@ -233,7 +233,6 @@ class Code(StrEnum):
     PAIR_GROUPS = "HK617"
     PAIR_SERVERS = "HK618"
     # what hakeep does not do
-    UNSUPPORTED = "HK901"
     IGNORED = "HK902"
 
 

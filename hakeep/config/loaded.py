@@ -53,7 +53,7 @@ class Loaded:
         return 6 if any(d.stops and d.verdict in files for d in self.diagnostics) else 2
 
     def unsupported(self) -> list[Diagnostic]:
-        """What hakeep does not act on, as warnings; those with `stops` are unsafe to ignore."""
+        """What hakeep does not act on, as warnings."""
         return unsupported(self.config)
 
 

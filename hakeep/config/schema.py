@@ -60,7 +60,6 @@ class Support(Enum):
 
     FULL = "hakeep acts on it"
     IGNORED = "hakeep goes on without it, with a warning"
-    UNSAFE = "hakeep refuses to go on without it"
 
 
 #: `since` of the words that only hakeep knows.
@@ -247,22 +246,35 @@ class Section:
 class Plain(Section):
     """A block that is kept as it is: keyword and value, in order. Values of repeatable keywords are tuples.
 
-    `head` is what the words after the block's keyword mean, where the block is not just named.
+    `head` is what the words after the block's keyword mean, where the block is not just named. There are ten thousands
+    of such blocks in some configurations, so each keeps little of its own: blocks of the same text share `values`.
     """
 
     keyword: str = ""
-    values: tuple[tuple[str, Any], ...] = ()
+    values: Mapping[str, Any] = MappingProxyType({})
     head: Any = None
 
+    def __init__(
+        self, keyword: str = "", name: str = "", at: Line | None = None,
+        places: Mapping[str, tuple[Line, ...]] = Section.places, values: Mapping[str, Any] = values, head: Any = None,
+    ) -> None:
+        keep = object.__setattr__  # unlike an update of __dict__ it makes none
+        keep(self, "keyword", keyword)
+        keep(self, "name", name)
+        keep(self, "at", at)
+        keep(self, "places", places)
+        keep(self, "values", values)
+        keep(self, "head", head)
+
+    def _what(self) -> dict[str, Any]:
+        return super()._what() | {"values": tuple(self.values.items())}
+
     def given(self) -> Iterable[tuple[str, Any]]:
-        return self.values
+        return self.values.items()
 
     def get(self, keyword: str, default: Any = None) -> Any:
         """The value of a keyword, or `default` if it is absent."""
-        for name, value in self.values:
-            if name == keyword:
-                return value
-        return default
+        return self.values.get(keyword, default)
 
 
 class Block:
@@ -306,13 +318,13 @@ class Block:
         return "\n".join(self.keywords[name].example for name in (*required, *self._shown))
 
     def build(
-        self, keyword: str, name: str, line: Line | None, values: dict[str, Any], places: dict[str, tuple[Line, ...]],
-        head: Any = None,
+        self, keyword: str, name: str, line: Line | None, values: Mapping[str, Any],
+        places: Mapping[str, tuple[Line, ...]], head: Any = None,
     ) -> Section:
         """The bound section."""
         if self._build:
             return self._build(name=name, at=line, places=places, **values)
-        return Plain(name=name, at=line, places=places, keyword=keyword, values=tuple(values.items()), head=head)
+        return Plain(keyword, name, line, places, values, head)
 
 
 def block_of(cls: type[Section], **facts: Any) -> Block:
@@ -326,7 +338,7 @@ def given(name: str, value: Value[Any] | Entries | Block, doc: str, **facts: Any
 
 
 def _normal(value: object, facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts in full: `fatal`, `ignored` and `unsafe` are short for what their names say, list blocks add up."""
+    """Facts in full: `fatal` and `ignored` are short for what their names say, list blocks add up."""
     full: dict[str, Any] = {"repeat": Repeat.ADD} if isinstance(value, Entries) else {}
     full |= facts
     if full.pop("fatal", False):
@@ -335,7 +347,6 @@ def _normal(value: object, facts: dict[str, Any]) -> dict[str, Any]:
         full["reload"] = Reload(full["reload"])
     if "process" in full:
         full["process"] = Process(full["process"])
-    for short, support in (("ignored", Support.IGNORED), ("unsafe", Support.UNSAFE)):
-        if short in full:
-            full |= {"support": support, "instead": full.pop(short)}
+    if "ignored" in full:
+        full |= {"support": Support.IGNORED, "instead": full.pop("ignored")}
     return full

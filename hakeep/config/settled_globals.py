@@ -50,11 +50,16 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """global_defs and the root level, as far as they concern the supervisor and the vrrp worker."""
+    """global_defs and the root level, as far as they concern the supervisor and the vrrp worker.
+
+    `net_namespace_ipvs` is None where IPVS is in the namespace of the daemon, "" where it is in the one that the daemon
+    was started in.
+    """
 
     router_id: str = ""
     instance: str = ""
     net_namespace: str = ""
+    net_namespace_ipvs: str | None = None
     use_pid_dir: bool = False
     process_name: str = ""  # of the supervisor; "" = hakeepd
     child_wait_time: float = 5.0

@@ -190,9 +190,9 @@ def test_what_is_wrong_is_told_on_opening_and_after_changes(editor: Editor, tmp_
 def test_what_hakeep_does_not_do_is_a_warning(editor: Editor, tmp_path: Path) -> None:
     uri = editor.open(tmp_path / "hakeep.conf", CLEAN)
     assert editor.diagnostics(uri) == []
-    editor.change(uri, f"net_namespace_ipvs front\n{CLEAN}")
+    editor.change(uri, f"namespace_with_ipsets\n{CLEAN}")
     (found,) = editor.diagnostics(uri)
-    assert (found["code"], found["severity"]) == ("HK901", 2)
+    assert (found["code"], found["severity"]) == ("HK902", 2)
     editor.change(uri, CLEAN)
     assert editor.diagnostics(uri) == []
 

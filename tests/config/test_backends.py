@@ -168,3 +168,17 @@ def test_without_virtual_servers_it_does_no_harm(tmp_path: Path) -> None:
     path.write_text("global_defs {\n    lvs_backend quiet\n}\n")
     found = load(str(path), host=this_host())
     assert missing(found) and not found.fatal
+
+
+def test_packets_are_rewritten_where_the_daemon_is(tmp_path: Path) -> None:
+    path = tmp_path / "hakeep.conf"
+    body = BODY.format(service="", real="", protocol="TCP")
+    path.write_text(f"net_namespace_ipvs front\nglobal_defs {{ lvs_backend nftables }}\n{body}")
+    (lack,) = lacks(load(str(path)))
+    assert lack.message == ("net_namespace_ipvs needs IPVS: lvs_backend nftables rewrites packets in the network "
+                            "namespace of the daemon; use net_namespace")
+    assert lack.span is not None and lack.span.line == 1
+    path.write_text(f"net_namespace_ipvs front\n{body}")
+    found = load(str(path))
+    assert not lacks(found) and not found.fatal
+    assert found.settings is not None and found.settings.globals.net_namespace_ipvs == "front"

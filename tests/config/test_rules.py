@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from hakeep.config.forms.overview import not_acted_on
 from hakeep.config.host import Host
 from hakeep.config.keywords.static import ROOT
 from hakeep.config.rules import RULES
-from hakeep.config.schema import Keyword, Support
+from hakeep.config.schema import Keyword
 from hakeep.config.settled import Script
 
 SECURE = "global_defs {\nenable_script_security\n}\n"
@@ -399,12 +398,10 @@ def test_rules_do_not_cry_wolf_on_good_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("net_namespace_ipvs web", 1), (INSTANCE % "" + "net_namespace_ipvs web", 9)])
-def test_what_is_unsafe_to_ignore_stops_but_is_no_error(load: Any, text: str, line: int) -> None:
+    ("text", "line"), [("namespace_with_ipsets", 1), (INSTANCE % "" + "namespace_with_ipsets", 9)])
+def test_what_is_not_done_is_a_warning_where_it_stands(load: Any, text: str, line: int) -> None:
     (diagnostic,) = load(text).unsupported()
-    assert (diagnostic.code, diagnostic.severity, diagnostic.stops) == (
-        Code.UNSUPPORTED, Severity.WARNING, True)
-    assert "net_namespace_ipvs is not supported" in diagnostic.message
+    assert (diagnostic.code, diagnostic.severity, diagnostic.stops) == (Code.IGNORED, Severity.WARNING, False)
     assert (diagnostic.span.file, diagnostic.span.line) == ("main.conf", line)
     assert diagnostic.verdict is Verdict.OK
 
@@ -420,17 +417,6 @@ def test_what_is_unsafe_to_ignore_stops_but_is_no_error(load: Any, text: str, li
 def test_what_once_was_refused_is_done(load: Any, text: str) -> None:
     loaded = load(text)
     assert [*loaded.diagnostics, *loaded.unsupported()] == []
-
-
-def test_each_unsafe_use_is_named(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    keywords = ROOT.keywords["vrrp_instance"].value.fields
-    for name in ("virtual_routes", "virtual_rules"):
-        marked = replace(keywords[name], support=Support.UNSAFE, instead="none would be there")
-        monkeypatch.setitem(keywords, name, marked)
-    routes, rules = "virtual_routes {\n10.0.0.0/8 dev eth0\n}", "virtual_rules {\nfrom 10.0.0.0/8 preference 5\n}"
-    loaded = load(INSTANCE % f"{routes}\n{rules}" + (INSTANCE % routes).replace(" A ", " B "))
-    assert [d.message.partition(" is")[0] for d in loaded.unsupported()] == [
-        "A: virtual_routes", "A: virtual_rules", "B: virtual_routes"]
 
 
 def test_what_is_merely_not_done_is_one_warning(load: Any) -> None:
@@ -463,7 +449,7 @@ def test_what_is_said_here_is_what_the_list_of_keywords_says(load: Any, path: st
     names = {keyword.name, keyword.preferred}
     loaded = load(OUTER[path] % keyword.example)
     said = [d for d in (*loaded.unsupported(), *loaded.diagnostics)
-            if d.code in (Code.UNSUPPORTED, Code.IGNORED) and not d.message.startswith(f"{outer}:")]
+            if d.code is Code.IGNORED and not d.message.startswith(f"{outer}:")]
     assert len([d for d in said if d.span and keyword.name in d.message]) <= 1, "one warning"
     listed = any((path, name) in MARKED for name in names)
     assert any(name and re.search(rf"\b{name}\b", d.message) for d in said for name in names) == (

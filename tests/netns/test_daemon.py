@@ -172,15 +172,6 @@ def test_a_broken_configuration_is_refused_and_nothing_is_lost(scene: Scene) -> 
     assert scene.holders() == {"a"}
 
 
-def test_what_it_cannot_do_is_refused_by_name(scene: Scene) -> None:
-    daemon = scene.network.add("a", "vrrp", "hakeepd", "net_namespace_ipvs front\n" + V3.config("a", 150))
-    daemon.start()
-    wait_until(lambda: not daemon.alive(), PATIENCE)
-    assert "net_namespace_ipvs" in daemon.log()
-    assert "without it the virtual servers would be in another" in daemon.log(), "what would be missing"
-    assert "--ignore-unsupported" in daemon.log()
-
-
 # --- orders
 
 

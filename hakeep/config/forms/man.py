@@ -170,8 +170,6 @@ def _facts(keyword: Keyword, outer: Keyword | None) -> Iterator[Para]:
 
 def what_instead(keyword: Keyword) -> str:
     """What hakeep does about a keyword that it does not act on, as sentences."""
-    if keyword.support is Support.UNSAFE:
-        return f"Not acted on: hakeepd refuses to start, as {keyword.instead} (see --ignore-unsupported)."
     return f"Not acted on: {keyword.instead}."
 
 

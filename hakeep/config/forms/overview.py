@@ -58,7 +58,7 @@ def markdown() -> str:
 
 def _grouped(some: list[Row]) -> dict[tuple[str, str], list[str]]:
     groups: dict[tuple[str, str], list[str]] = {}
-    for row in sorted(some, key=lambda row: row.keyword.support is not Support.UNSAFE):
+    for row in some:
         groups.setdefault((_where(row.path), _instead(row.keyword)), []).append(row.keyword.name)
     return groups
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hakeep.config.backends import NEAR
 from hakeep.config.keywords.bfd import BFD_INSTANCE
 from hakeep.config.keywords.global_defs import GLOBAL_DEFS, GlobalDefs
 from hakeep.config.keywords.lvs import SSL, VIRTUAL_SERVER, VIRTUAL_SERVER_GROUP
@@ -34,8 +35,8 @@ class Config(Section):
         Word("NAME"), "network namespace to work in", process="all", repeat=Repeat.FIRST, reload="never",
         default="the one it is started in")
     net_namespace_ipvs: str | None = keyword(
-        Word("NAME", default=""), "network namespace of the IPVS tables", process="lvs", reload="never",
-        unsafe="the virtual servers would be in another network namespace", default="net_namespace")
+        Word("NAME", default=""), "network namespace of the IPVS tables", process="lvs", reload="never", backends=NEAR,
+        default="net_namespace")
     namespace_with_ipsets: bool | None = keyword(
         Flag(), "ipsets in namespaces on kernels before 3.13", ignored="packets are filtered by nftables in any case")
     use_pid_dir: bool | None = keyword(

@@ -259,31 +259,6 @@ Cure::
         virtual_ipaddress { 192.0.2.100/24 }
     }
 """,
-    Code.UNSUPPORTED: """\
-hakeep does not act on this, and going on would be unsafe
-
-The virtual servers would be in another network namespace than the one that was asked for, say. hakeepd does not start,
-unless it is told to with --ignore-unsupported. The configuration is right all the same, so `hakeep check` warns of it
-and does not call it an error.
-
-Example::
-
-    net_namespace_ipvs front
-    vrrp_instance VI_1 {
-        interface eth0
-        virtual_router_id 51
-        virtual_ipaddress { 192.0.2.100/24 }
-    }
-
-Cure::
-
-    net_namespace front
-    vrrp_instance VI_1 {
-        interface eth0
-        virtual_router_id 51
-        virtual_ipaddress { 192.0.2.100/24 }
-    }
-""",
     Code.IGNORED: """\
 hakeep does not act on this
 

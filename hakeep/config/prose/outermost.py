@@ -6,8 +6,10 @@ net_namespace
     interface. The option -s wins. Several daemons on one host, each in a namespace of its own, do not see each other.
 
 net_namespace_ipvs
-    With it the IPVS tables of keepalived may be those of another namespace than the one in which VRRP speaks. hakeep
-    has all of its workers in one: see `net_namespace`.
+    The virtual servers are made in the IPVS tables of this network namespace, while VRRP speaks, and checks are made,
+    in that of the daemon (`net_namespace`). Without a NAME it is the namespace in which the daemon was started. With
+    `nftables_ipvs` the marks are set there as well. It needs IPVS: the backend `nftables` cannot do it. Where there is
+    no namespace of this name yet, hakeepd says so and tries again.
 
 namespace_with_ipsets
     A promise that the kernel keeps sets of addresses apart for each namespace. Any kernel that hakeep runs on does.

@@ -9,6 +9,7 @@ from hakeep.config.backends import BUILT_IN
 from hakeep.config.diagnostic import Code
 from hakeep.config.keywords.global_defs import GlobalDefs
 from hakeep.config.keywords.lvs import REAL_SERVER, VIRTUAL_SERVER
+from hakeep.config.keywords.static import Config
 from hakeep.config.keywords.vrrp import VrrpInstance
 from hakeep.config.rules.rule import Found, error, rule
 from hakeep.config.rules.view import View
@@ -108,13 +109,14 @@ def _close(name: str) -> str:
 #: Keywords that some backend does not do, or not with all values.
 _LIMITED = tuple(
     keyword for keywords in (
-        VIRTUAL_SERVER.children, REAL_SERVER.children, GlobalDefs.__children__, VrrpInstance.__children__)
+        VIRTUAL_SERVER.children, REAL_SERVER.children, Config.__children__, GlobalDefs.__children__,
+        VrrpInstance.__children__)
     for keyword in keywords if keyword.backends)
 
 
 def _asked(view: View) -> Iterator[tuple[str, Section, Keyword, str]]:
     """What is asked of a backend: whose it is, the section it stands in, the keyword as it is written, its value."""
-    for section in (view.globals, *view.config.vrrp_instance):
+    for section in (view.config, view.globals, *view.config.vrrp_instance):
         for keyword in type(section).__children__:
             if keyword.backends and getattr(section, keyword.field) is not None:
                 yield "", section, keyword, ""

@@ -1,10 +1,5 @@
-"""What hakeep does not do, read off the schema's marks.
-
-Some words are unsafe to ignore: virtual servers that come up in another network namespace than the one that was asked
-for serve nobody, or the wrong people. The daemon refuses to start on such words unless it is told to ignore them; each
-has a warning of its own, where it stands. All else is one warning for each thing that hakeep does not do. None is an
-error: the file is right, the lack is ours.
-"""
+"""What hakeep does not do, read off the schema's marks: one warning for each such thing. None is an error: the file is
+right, the lack is ours."""
 
 from __future__ import annotations
 
@@ -20,27 +15,15 @@ _TOLD = ("vrrp_iptables", "vrrp_ipsets")
 
 
 def unsupported(config: Config) -> list[Diagnostic]:
-    """A warning that stops for each word that is unsafe to ignore, one for every other thing that is not done."""
-    unsafe: list[Diagnostic] = []
+    """A warning for each thing that is not done, at the first keyword that asks for it."""
     ignored: dict[str, list[tuple[str, Span | None]]] = {}
     for keyword, section in sorted(_used(config, ROOT), key=lambda use: use[1].order(use[0].field, 0)):
         span = section.span(keyword.field, 0)
-        if keyword.support is Support.UNSAFE:
-            unsafe.append(Diagnostic(
-                Code.UNSUPPORTED, Severity.WARNING, f"{_of(section)}{keyword.name} is not supported yet", span,
-                verdict=Verdict.OK, note=f"without it {keyword.instead}", stops=True,
-                fix="--ignore-unsupported goes on all the same"))
-        elif keyword.support is Support.IGNORED:
-            ignored.setdefault(keyword.instead, []).append((keyword.name, span))
-    warnings = [
+        ignored.setdefault(keyword.instead, []).append((keyword.name, span))
+    return [
         Diagnostic(Code.IGNORED, Severity.WARNING, f"{_names(uses)}: {instead}", uses[0][1], verdict=Verdict.OK)
         for instead, uses in ignored.items()
     ]
-    return unsafe + warnings
-
-
-def _of(section: Section) -> str:
-    return f"{section.name}: " if section.name else ""
 
 
 def _names(uses: list[tuple[str, Span | None]]) -> str:

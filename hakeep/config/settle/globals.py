@@ -22,6 +22,7 @@ def settle_globals(config: Config, host: Host, findings: Findings) -> Global:
         router_id=written.router_id or "",
         instance=config.instance or "",
         net_namespace=config.net_namespace or "",
+        net_namespace_ipvs=config.net_namespace_ipvs,
         use_pid_dir=bool(config.use_pid_dir or config.instance or config.net_namespace),
         process_name=written.process_name or "",
         child_wait_time=5.0 if config.child_wait_time is None else float(config.child_wait_time),

@@ -20,6 +20,7 @@ pyproject.toml says ``[project.entry-points."hakeep.backends"]`` and ``loud = "l
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -42,9 +43,10 @@ _FORWARDING = (
 _SYSCTLS = Path("/proc/sys")
 
 
-async def choose(name: str, log: Callable[[int, str], None]) -> Backend:
-    """The backend of this name, open. `log` (level, text) hears of a second choice. Raises Unavailable."""
-    backend = await _opened(_making(name)) if name != "auto" else await _first(log)
+async def choose(name: str, log: Callable[[int, str], None], namespace: str | None = None) -> Backend:
+    """The backend of this name, open. `log` (level, text) hears of a second choice. IPVS may be that of another network
+    namespace (see `netns.visit`). Raises Unavailable."""
+    backend = await _opened(_making(name, namespace)) if name != "auto" else await _first(log, namespace)
     if backend.name == "nftables":
         for level, sysctl, whom in _FORWARDING:
             if _is_off(sysctl):
@@ -52,10 +54,12 @@ async def choose(name: str, log: Callable[[int, str], None]) -> Backend:
     return backend
 
 
-async def _first(log: Callable[[int, str], None]) -> Backend:
+async def _first(log: Callable[[int, str], None], namespace: str | None) -> Backend:
     try:
-        return await _opened(Ipvs)
+        return await _opened(_ipvs(namespace))
     except Unavailable as error:
+        if namespace is not None:  # nftables rewrites packets here, which nobody asked for
+            raise
         no_ipvs = str(error)
     try:
         backend = await _opened(Nftables)
@@ -63,6 +67,10 @@ async def _first(log: Callable[[int, str], None]) -> Backend:
         raise Unavailable(f"no backend for virtual servers works here. IPVS: {no_ipvs}. nftables: {error}") from None
     log(_WARNING, f"virtual servers are done by nftables, with NAT, rr, wrr and sh only: {no_ipvs}")
     return backend
+
+
+def _ipvs(namespace: str | None) -> Making:
+    return Ipvs if namespace is None else partial(Ipvs, namespace)
 
 
 def _is_off(sysctl: str) -> bool:
@@ -78,7 +86,9 @@ async def _opened(making: Making) -> Backend:
     return backend
 
 
-def _making(name: str) -> Making:
+def _making(name: str, namespace: str | None) -> Making:
+    if name == "ipvs" and namespace is not None:
+        return _ipvs(namespace)
     if name in BACKENDS:
         return BACKENDS[name]
     others = {point.name: point for point in entry_points(group=GROUP)}  # a rule of the configuration has asked, too

@@ -21,6 +21,7 @@ import trio
 
 from hakeep.kernel import ipvs as kernel
 from hakeep.kernel import ipvs_rows as rows
+from hakeep.kernel import netns
 from hakeep.kernel.ipvs_refusals import daemon_refusal, refusal, unavailable
 from hakeep.kernel.ipvs_rows import Unreadable
 from hakeep.kernel.netlink import NetlinkError
@@ -70,11 +71,12 @@ class _Order(NamedTuple):
 
 
 class Ipvs:
-    """The backend `ipvs`. Use it in the network namespace where it was opened."""
+    """The backend `ipvs`, of the network namespace that has this name (see `netns.visit`; None = the caller's)."""
 
     name = "ipvs"
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str | None = None) -> None:
+        self._namespace = namespace
         self._socket: kernel.Ipvs | None = None
 
     @property
@@ -87,7 +89,7 @@ class Ipvs:
         """Connect; the module is loaded where that is permitted. Raises Unavailable."""
         await self.close()
         try:
-            self._socket = await _connect()
+            self._socket = await _connect(self._namespace)
             self._socket.services()  # also what needs a capability
         except NetlinkError as error:
             await self.close()
@@ -230,18 +232,26 @@ class Ipvs:
         await trio.sleep_forever()
 
 
-async def _connect() -> kernel.Ipvs:
+async def _connect(namespace: str | None) -> kernel.Ipvs:
     """A socket; where the kernel has no IPVS yet, its module is loaded. Raises NetlinkError or Unavailable."""
     try:
-        return kernel.Ipvs()
+        return _connection(namespace)
     except NetlinkError as error:
         if error.errno != errno.ENOENT or os.geteuid() != 0:
             raise
     said = await trio.to_thread.run_sync(kernel.load_module)
     try:
-        return kernel.Ipvs()
+        return _connection(namespace)
     except NetlinkError as error:
         raise Unavailable(unavailable(error.errno, said)) from None
+
+
+def _connection(namespace: str | None) -> kernel.Ipvs:
+    try:
+        with netns.visit(namespace):
+            return kernel.Ipvs()
+    except netns.Unreachable as error:
+        raise Unavailable(f"net_namespace_ipvs: {error}") from None
 
 
 @contextmanager

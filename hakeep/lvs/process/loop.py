@@ -87,7 +87,8 @@ class LvsProcess:
         self.borrowed = memory.pop(BORROWED, "")
         self.engine = Engine(start.before or director, now, memory=memory, orders=start.orders)
         self.lane = TableLane(self.engine, self._choose, self.tell, log, start.flush, _timeouts(self.borrowed))
-        self.marking = MarkLane(log, table_name(start.before) if start.before and start.before.mark_table else "")
+        left = table_name(start.before) if start.before and start.before.mark_table else ""
+        self.marking = MarkLane(log, left, director.globals.net_namespace_ipvs)
         self.asking: Asking
         self.nursery: trio.Nursery
 
@@ -103,13 +104,13 @@ class LvsProcess:
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             self.asking = Asking(nursery, Kit(self.herald.start, self.herald.command), self.tell, self.log)
+            self.herald.update(self.director.globals, self._fifos(), _scripts(self.director))
             await nursery.start(self.herald.run)
             for task in (self._listen, self._speak, self._pulse, self._signals):
                 nursery.start_soon(task)
             for room in (self.addresses, self.files, self.lane, self.marking):
                 nursery.start_soon(room.run)
             self._follow()
-            self.herald.update(self.director.globals, self._fifos(), _scripts(self.director))
             for name, state in self.start.routers.items():
                 self.tell(m.RouterIs(name, state))
             for name, up in self.start.sessions.items():
@@ -346,7 +347,7 @@ class LvsProcess:
         return general, self.director.lvs_notify_fifo
 
     async def _choose(self) -> Backend:
-        backend = await choose(self.home, self.log)
+        backend = await choose(self.home, self.log, self.director.globals.net_namespace_ipvs)
         self.marking.want(marks(self.director, backend.name))
         return backend
 

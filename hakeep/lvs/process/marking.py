@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import trio
 
+from hakeep.kernel import netns
 from hakeep.kernel.nft import Nft, NftError, NftMonitor, reason
 from hakeep.lvs.marks import MarkTable, to_deletions, to_script
 from hakeep.vrrp.process.quarrel import Quarrel
@@ -27,10 +28,12 @@ NEVER = float("inf")
 
 class MarkLane:
     """Call `want` with what nftables should hold, keep `run` running, and end with `release`. `left` is the name of a
-    table that a worker before us may have made. Nothing is loaded or opened as long as no table is wanted, or left."""
+    table that a worker before us may have made, `namespace` the network namespace of IPVS (see `netns.visit`). Nothing
+    is loaded or opened as long as no table is wanted, or left."""
 
-    def __init__(self, log: Log, left: str = "") -> None:
+    def __init__(self, log: Log, left: str = "", namespace: str | None = None) -> None:
         self._log = log
+        self._namespace = namespace
         self._nft = Nft()
         self._monitor: NftMonitor | None = None
         self._wanted: MarkTable | None = None
@@ -100,7 +103,8 @@ class MarkLane:
         """Raises NftError or OSError."""
         self._open()
         if self._monitor is None:
-            self._monitor = NftMonitor(wanted.name, self._nft)
+            with netns.visit(self._namespace):
+                self._monitor = NftMonitor(wanted.name, self._nft)
         have, self._have = self._have, None
         await trio.to_thread.run_sync(self._nft.run, to_script(have, wanted))
         if have is None:
@@ -108,13 +112,14 @@ class MarkLane:
 
     async def _delete(self, name: str, but: MarkTable | None = None) -> None:
         for script in to_deletions(name, but):
-            with suppress(NftError):
+            with suppress(NftError, OSError):
                 self._open()
                 await trio.to_thread.run_sync(self._nft.run, script)
 
     def _open(self) -> None:
-        """Here and not in a thread, which might live in another network namespace. Raises NftError."""
-        self._nft.check("")
+        """Here and not in a thread, which might live in another network namespace. Raises NftError or OSError."""
+        with netns.visit(self._namespace):
+            self._nft.check("")
 
     def _deafen(self) -> None:
         if self._monitor is not None:

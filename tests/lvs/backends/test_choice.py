@@ -89,6 +89,21 @@ async def test_auto_without_anything(monkeypatch: pytest.MonkeyPatch) -> None:
         await choose("auto", Log())
 
 
+async def test_in_another_namespace_it_is_ipvs_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ipvs(namespace: str) -> Missing:
+        asked.append(namespace)
+        return Missing("the kernel has no IPVS")
+
+    monkeypatch.setattr(choice, "Ipvs", ipvs)
+    monkeypatch.setattr(choice, "Nftables", Memory)
+    for name in ("auto", "ipvs"):
+        with pytest.raises(Unavailable, match="has no IPVS"):
+            await choose(name, Log(), "front")
+    assert asked == ["front", "front"]
+
+
 async def test_who_asks_for_one_does_not_get_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKENDS, "ipvs", Missing)
     with pytest.raises(Unavailable, match="no such thing here"):

@@ -29,6 +29,7 @@ from contract import (
 )
 
 from hakeep.kernel import ipvs as kernel
+from hakeep.kernel import netns
 from hakeep.kernel.netlink import NetlinkError
 from hakeep.lvs.backends import Unavailable
 from hakeep.lvs.backends import ipvs as module
@@ -227,6 +228,22 @@ class TestKernel:
               f"usage in {used - read:.3f} s")
 
     @pytest.mark.trio
+    async def test_the_table_of_another_namespace(self, namespace: str) -> None:
+        there = f"{namespace}-ipvs"
+        subprocess.run(["ip", "netns", "add", there], check=True)
+        try:
+            subprocess.run(["ip", "-n", there, "link", "set", "lo", "up"], check=True)
+            async with opened(lambda: Ipvs(there)) as backend, opened(Ipvs, empty=False) as here:
+                await must(backend, adds(ONE, destination(ONE, 1)))
+                same(await here.read(), Table())
+                with netns.visit(there):
+                    shown = kernel.Ipvs()
+                with shown:
+                    assert [each.key for each in shown.services()] == [ONE.key]
+        finally:
+            subprocess.run(["ip", "netns", "del", there], check=True)
+
+    @pytest.mark.trio
     async def test_use_after_close(self) -> None:
         backend = Ipvs()
         await backend.open()
@@ -266,6 +283,14 @@ async def test_nobody_but_root_loads_modules(refusing: list[int], monkeypatch: p
     monkeypatch.setattr(kernel, "load_module", None)
     with pytest.raises(Unavailable, match="the kernel has no IPVS: its module"):
         await Ipvs().open()
+
+
+@pytest.mark.trio
+async def test_without_the_namespace_it_says_so(refusing: list[int]) -> None:
+    with pytest.raises(Unavailable) as raised:
+        await Ipvs("hk-none").open()
+    assert str(raised.value) == (
+        "net_namespace_ipvs: there is no network namespace hk-none ('ip netns add hk-none' makes it)")
 
 
 @pytest.mark.trio

@@ -72,8 +72,10 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def working(wanted: MarkTable | None, log: Log, left: str = "") -> AsyncIterator[MarkLane]:
-    lane = MarkLane(log, left)  # type: ignore[arg-type]
+async def working(
+    wanted: MarkTable | None, log: Log, left: str = "", namespace: str | None = None,
+) -> AsyncIterator[MarkLane]:
+    lane = MarkLane(log, left, namespace)  # type: ignore[arg-type]
     lane.want(wanted)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lane.run)
@@ -312,3 +314,21 @@ async def test_a_refusal_is_told_once_and_tried_again(monkeypatch: pytest.Monkey
         await until(lambda: lane.idle)
     assert [level for level, _ in log.lines] == [ERROR, NOTICE] and "Operation not permitted" in log.lines[0][1]
     assert tries[0] == tries[1] == tries[2]
+
+
+@needs_namespace
+async def test_marks_are_set_where_ipvs_is(host: str) -> None:
+    log = Log()
+    table = ["nft", "list", "table", "ip", WANTED.name]
+
+    def there() -> bool:
+        return subprocess.run(["ip", "netns", "exec", host, *table], capture_output=True).returncode == 0
+
+    async with working(WANTED, log, namespace=host) as lane:
+        assert there()
+        assert subprocess.run(table, capture_output=True).returncode != 0
+        subprocess.run(["ip", "netns", "exec", host, "nft", "flush", "ruleset"], check=True)
+        await until(lambda: log.has(4, "putting it back"))
+        await until(there)
+        await lane.release()
+        assert not there()
