@@ -55,12 +55,14 @@ class Nft:
         self._context = ctypes.c_void_p()
         self._turn = threading.Lock()
         self._descriptors: tuple[int, ...] = ()
+        self._port = 0
 
     @property
     def port(self) -> int:
         """The netlink port that our changes come from, 0 before the first script. libnftables keeps its socket to
         itself, so it is found among the descriptors that appeared when the context was made."""
-        return next((port for port in map(_netlink_port, self._descriptors) if port), 0)
+        self._port = self._port or next((port for port in map(_netlink_port, self._descriptors) if port), 0)
+        return self._port
 
     def run(self, script: str) -> None:
         """Do all of this script or, raising NftError, nothing. "" does nothing. May be called from any thread."""
@@ -115,6 +117,7 @@ class Nft:
                 self._library.nft_ctx_free(self._context)
                 self._context = ctypes.c_void_p()
                 self._descriptors = ()
+                self._port = 0
 
     def _run(self, script: str) -> None:
         self._open()

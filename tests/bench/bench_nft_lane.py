@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """From the fact that takes a server out to the kernel's word that it is out: engine, lane and backend `nftables`.
 
-    python -m tests.bench.bench_nft_lane [--changes 200]          (as root, in a network namespace of its own)
+    python -m tests.bench.bench_nft_lane [--changes 200] [--staying]        (as root, in a network namespace of its own)
 
 For some numbers of virtual servers, with some real servers each: milliseconds until the whole table is there, and of
-single servers that go and come back, the median, the 95th of a hundred and the worst.
+single servers that go and come back, the median, the 95th of a hundred and the worst. With `--staying`, clients stay
+with their servers (persistence_timeout).
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from hakeep.lvs.backends import Refusal, TableChange
 from hakeep.lvs.backends.nftables import Nftables
 from hakeep.lvs.engine import Engine
 from hakeep.lvs.process.lane import TableLane
-from hakeep.objects.ipvs import TCP, Service, ServiceKey
+from hakeep.objects.ipvs import PERSISTENT, TCP, Service, ServiceKey
 
-SIZES = ((1, 3), (10, 3), (100, 3), (100, 20))
+SIZES = ((1, 3), (10, 3), (100, 3), (100, 20), (500, 20))
 _CLONE_NEWNET = 0x40000000
 _PAUSE = 0.02
 
@@ -50,19 +51,20 @@ class Timed(Nftables):
         return refused
 
 
-def director(virtual: int, real: int) -> Director:
+def director(virtual: int, real: int, staying: bool) -> Director:
+    flags, timeout = (PERSISTENT, 50) if staying else (0, 0)
     servers = []
     for n in range(virtual):
         ip = IPv4Address("192.0.2.1") + n
         reals = tuple(RealServer(IPv4Address("10.0.0.1") + 256 * n + one, 80) for one in range(real))
-        servers.append(VirtualServer(
-            f"{ip} 80", f"[{ip}]:tcp:80", (Service(ServiceKey(4, TCP, ip, 80), "wrr"),), reals))
+        service = Service(ServiceKey(4, TCP, ip, 80), "wrr", flags, timeout)
+        servers.append(VirtualServer(f"{ip} 80", f"[{ip}]:tcp:80", (service,), reals))
     return Director(virtual=tuple(servers))
 
 
-async def measure(virtual: int, real: int, changes: int) -> None:
+async def measure(virtual: int, real: int, changes: int, staying: bool) -> None:
     backend = Timed()
-    engine = Engine(director(virtual, real), monotonic())
+    engine = Engine(director(virtual, real, staying), monotonic())
 
     async def choose() -> Timed:
         await backend.open()
@@ -96,12 +98,13 @@ async def measure(virtual: int, real: int, changes: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--changes", type=int, default=200)
+    parser.add_argument("--staying", action="store_true")
     arguments = parser.parse_args()
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
         raise SystemExit("it needs a network namespace of its own: run it as root")
     print("| virtual x real | whole table | median | 95 % | worst |\n|---|---|---|---|---|")
     for virtual, real in SIZES:
-        trio.run(measure, virtual, real, arguments.changes)
+        trio.run(measure, virtual, real, arguments.changes, arguments.staying)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from contextlib import suppress
 import trio
 
 from hakeep.kernel.conntrack import Conntrack, Pair, Place
-from hakeep.lvs.nat.rules import Entry
+from hakeep.lvs.nat.chain import Entry
 from hakeep.objects.ipvs import TCP, UDP, Destination, ServiceKey
 
 Step = tuple[Entry | None, Entry | None]

@@ -20,12 +20,13 @@ from hakeep.kernel.nft import Nft, NftError, NftMonitor, reason
 from hakeep.lvs.backends import Refusal, TableChange, Unavailable
 from hakeep.lvs.backends.forgetting import Forgetting
 from hakeep.lvs.ledger import Key, Ledger, service_of
+from hakeep.lvs.nat.chain import Entry, numbered
 from hakeep.lvs.nat.counting import Meter, count
 from hakeep.lvs.nat.limits import cannot, probe
 from hakeep.lvs.nat.names import FAMILIES
-from hakeep.lvs.nat.reading import doors, read
+from hakeep.lvs.nat.reading import details, read
 from hakeep.lvs.nat.reading import timeouts as to_timeout_values
-from hakeep.lvs.nat.rules import Entry, to_declaration, to_deletion, to_script, to_timeouts
+from hakeep.lvs.nat.rules import DOORS, to_declaration, to_deletion, to_script, to_timeouts
 from hakeep.objects.diff import Remove
 from hakeep.objects.ipvs import Destination, Service, ServiceKey, SyncDaemon, Table, Timeouts, Usage
 
@@ -59,7 +60,9 @@ class Nftables:
         self._forgetting: Forgetting | None = None
         self._lacks: dict[int, str] = {}  # families that cannot be had, and why
         self._declared: set[int] = set()
+        self._foreign: set[int] = set()  # families whose table an earlier hakeep laid out in another way
         self._ledger = Ledger()
+        self._there: dict[ServiceKey, Entry] = {}
         self._broken: dict[ServiceKey, Entry] = {}
         self._known = False  # whether all this is still so
         self._disturbances = self._disturbances_read = 0
@@ -141,7 +144,7 @@ class Nftables:
         before: dict[ServiceKey, Entry | None] = {}
         for change in changes:
             key = service_of(change.key)
-            before.setdefault(key, _entry(self._ledger, key))
+            before.setdefault(key, self._there.get(key))
             if why := self._objection(change) or self._ledger.make(change):
                 refusals.append((change.key, why))
         refused = await self._carry_out(before)
@@ -160,12 +163,14 @@ class Nftables:
     async def _carry_out(self, before: Mapping[ServiceKey, Entry | None]) -> dict[ServiceKey, str]:
         """Bring nftables from `before` to what the ledger says of these services. Returns those for which it refused,
         whose entries in the ledger are as before."""
-        pairs = [(entry, _entry(self._ledger, key)) for key, entry in before.items()]
+        after = {key: numbered(entry, _entry(self._ledger, key)) for key, entry in before.items()}
+        pairs = [(entry, after[key]) for key, entry in before.items()]
         pairs = [(old, new) for old, new in pairs if old != new]
         broken = [(self._broken[key], None) for key in before if key in self._broken]
         families = {entry.service.key.family for pair in (*broken, *pairs) for entry in pair if entry is not None}
         if not families:
             return {}
+        families |= self._foreign
         script = self._declaration(families) + to_script(self._table, broken) + to_script(self._table, pairs)
         try:
             await self._run(script)
@@ -173,19 +178,28 @@ class Nftables:
             if len(before) == 1:
                 return self._undo(before, reason(error))
             return await self._one_by_one(before, families)
-        self._declared |= families
-        for key in before:
+        self._are_declared(families)
+        for key, entry in after.items():
             self._broken.pop(key, None)
+            self._there.pop(key, None)
+            if entry is not None:
+                self._there[key] = entry
         if self._forgetting is not None:
             self._forgetting.after(pairs)
         return {}
 
     def _declaration(self, families: Iterable[int]) -> str:
-        """What must come first: the tables of these families, if they are not there or not whole."""
+        """What must come first: the tables of these families, if they are not there or not whole. A foreign one is
+        replaced in the same transaction."""
         return "".join(
-            to_declaration(self._table, family)
+            (to_deletion(self._table, family) if family in self._foreign else "")
+            + to_declaration(self._table, family)
             + (to_timeouts(self._table, family, self._timeouts) if self._timeouts is not None else "")
             for family in sorted(families) if family not in self._declared)
+
+    def _are_declared(self, families: Iterable[int]) -> None:
+        self._declared.update(families)
+        self._foreign.difference_update(families)
 
     def _undo(self, before: Mapping[ServiceKey, Entry | None], why: str) -> dict[ServiceKey, str]:
         for key, entry in before.items():
@@ -200,7 +214,7 @@ class Nftables:
         """Each in a transaction of its own, unless no service can be had at all (Unavailable)."""
         with _told(f"nftables refuses the table {self._table}"):
             await self._run(self._declaration(families))
-        self._declared |= families
+        self._are_declared(families)
         refused: dict[ServiceKey, str] = {}
         for key, entry in before.items():
             refused |= await self._carry_out({key: entry})
@@ -214,9 +228,11 @@ class Nftables:
         objects: list[Listed] = []
         with _told("nftables cannot be read"):
             for family in {service.family for service in table.services}:
-                objects += await self._list(f"list counters table {FAMILIES[family]} {self._table}")
                 objects += await self._list(f"list sets table {FAMILIES[family]} {self._table}", elements=True)
-        return self._meter.usage(table, count(objects), trio.current_time())
+                for door in DOORS:
+                    objects += await self._list(f"list map {FAMILIES[family]} {self._table} {door}", elements=True)
+        numbers = {key: number for entry in self._there.values() for key, number in entry.numbers.items()}
+        return self._meter.usage(table, count(objects), trio.current_time(), numbers)
 
     async def flush(self) -> None:
         """Delete the tables."""
@@ -230,15 +246,17 @@ class Nftables:
         await self._learn()
         with _told("nftables cannot be read"):
             objects = [each for family in self._families for each in await self._objects(family)]
-        before = to_timeout_values(objects, _of_the_kernel())
+        usual = _of_the_kernel()
+        before = to_timeout_values(objects, usual)
         wanted = Timeouts(*(new or old for new, old in zip(timeouts, before, strict=True)))
         if wanted == before:
+            self._timeouts = wanted if wanted != usual else None  # those in the table are put back with it
             return before
-        script = self._declaration(self._families) + "".join(
-            to_timeouts(self._table, family, wanted) for family in self._families)
+        families = [family for family in self._families if family not in self._foreign]  # which get them with services
+        script = self._declaration(families) + "".join(to_timeouts(self._table, family, wanted) for family in families)
         with _told("nftables refuses lvs_timeouts"):
             await self._run(script)
-        self._declared.update(self._families)
+        self._are_declared(families)
         self._timeouts = wanted
         return before
 
@@ -298,20 +316,25 @@ class Nftables:
         for family, reading in found.items():
             if reading.frame:
                 self._declared.add(family)
+            if reading.foreign:
+                self._foreign.add(family)
             for entry in reading.sound:
                 self._ledger.take(Table.of([entry.service], entry.destinations))
+                self._there[entry.service.key] = entry
             self._broken.update({entry.service.key: entry for entry in reading.broken})
 
     def _forget(self) -> None:
         self._ledger.clear()
+        self._there.clear()
         self._broken.clear()
         self._declared.clear()
+        self._foreign.clear()
 
     # --------------------------------------------------------------------------------------------------- libnftables
 
     async def _objects(self, family: int) -> list[Listed]:
-        """All that is in a family's table, and the elements of the maps that lead to services; nothing, if there is no
-        table. (To ask for the tables first would take longer: libnftables reads everything for that.)"""
+        """All that is in a family's table, and the elements of the maps and sets that `read` needs; nothing, if there
+        is no table. (To ask for the tables first would take longer: libnftables reads everything for that.)"""
         table = f"{FAMILIES[family]} {self._table}"
         try:
             found = await self._list(f"list table {table}")
@@ -319,8 +342,9 @@ class Nftables:
             if _NO_SUCH in str(error):
                 return []
             raise
-        for door in sorted(doors(family, found)):
-            found += await self._list(f"list map {table} {door}", elements=True)
+        for what in list(details(found)):
+            kind, name = what.split()
+            found += await self._list(f"list {kind} {table} {name}", elements=True)
         return found
 
     async def _list(self, command: str, *, elements: bool = False) -> list[Listed]:

@@ -13,14 +13,16 @@ Each family has a table of its own, because a kernel may lack IPv6::
     prerouting, output   where packets come in and where ours go out; both jump to
     dispatch             which service? Marks first, then address and port, then address alone, as IPVS does
     tcp-192.0.2.1-80     one service: clients that stay where they are, then the scheduler; nobody there: reject
-    tcp-192.0.2.1-80-to-10.0.0.1-80      one real server: remember the client, count, rewrite
-    arriving, leaving, ageing, traffic   timeouts and traffic of connections that were rewritten
+    servers              which real servers there are, and how much they weigh
+    arriving, leaving, ageing, opening, traffic    timeouts and traffic of connections that were rewritten
 
 This frame stays when the last service goes: the kernel would translate no more packets of the connections there are.
+What was left by an earlier version that laid it out otherwise is replaced in the transaction that adds ours.
 
 Names are made from keys, so that keys can be read off them, and comments hold the rest: what we made is found again
-after a restart, without a memory of our own (`names`, `reading`). Schedulers are tables of slots (`spread`). `rules`
-writes the script of a change, `limits` says what cannot be had, `counting` what passed.
+after a restart, without a memory of our own (`names`, `reading`). Schedulers are tables of slots (`spread`), which
+stand in a service's rules (`chain`). `rules` writes the script of a change, `limits` says what cannot be had,
+`counting` what passed.
 
 Where it differs from IPVS: a client stays (persistence) for so long after its last new connection, not after its last
 packet; a server of weight 0 gets no new connections of clients that stayed with it either, as with IPVS's

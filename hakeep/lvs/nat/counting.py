@@ -1,54 +1,59 @@
 """What nftables counts, as the usage of services and destinations.
 
-The first packet of a connection is counted where it is given to a real server, all packets where they pass. The kernel
-keeps these counters as long as a real server is in its service; whatever else changes, they go on. A service's traffic
-is all that has passed through its real servers, those that are gone among them. Rates are made of what has passed, not
-of what the counters say: so a counter that is made anew, or gone, is no leap.
+A connection is counted where it comes to its service and where it has been given to a real server, all packets where
+they pass. The kernel keeps these counters as long as a service is there, or a real server is in it; whatever else
+changes, they go on. A service's traffic is all that has passed through its real servers, those that are gone among
+them. Rates are made of what has passed, not of what the counters say: so a counter that is made anew, or gone, is no
+leap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from operator import add, sub
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hakeep.lvs.ledger import Key
-from hakeep.lvs.nat.names import FAMILIES, destination_name, service_name
-from hakeep.lvs.nat.rules import traffic
+from hakeep.lvs.nat.names import FAMILIES, service_name
+from hakeep.lvs.nat.rules import ROSTERS, Place, door, meters
 from hakeep.objects.ipvs import PROTOCOLS, Counts, DestinationKey, ServiceKey, Table, Usage
 
 _FAMILY_NUMBERS = {name: number for number, name in FAMILIES.items()}
 
 
 class Counted(NamedTuple):
-    """By family and name: packets and bytes of counters, the same of elements of sets that count, and how many clients
-    a set remembers."""
+    """Packets and bytes of each element that counts, by family and place, and how many clients a service's set
+    remembers, by family, name and number."""
 
-    counters: dict[tuple[int, str], tuple[int, int]]
-    traffic: dict[tuple[int, str, str], tuple[int, int]]
-    clients: dict[tuple[int, str], int]
+    passed: dict[tuple[int, Place], tuple[int, int]]
+    clients: Counter[tuple[int, str, int]]
 
 
 def count(objects: Iterable[Mapping[str, Any]]) -> Counted:
-    """From libnftables-json objects, sets with their elements."""
-    counted = Counted({}, {}, {})
+    """From libnftables-json objects, maps and sets with their elements."""
+    counted = Counted({}, Counter())
     for each in objects:
-        if counter := each.get("counter"):
-            place = _FAMILY_NUMBERS[counter["family"]], counter["name"]
-            counted.counters[place] = counter["packets"], counter["bytes"]
-        elif (held := each.get("set")) and "stmt" in held:
-            for element in (each["elem"] for each in held.get("elem", ())):
-                key = _FAMILY_NUMBERS[held["family"]], held["name"], _element(held["name"], element["val"]["concat"])
-                counted.traffic[key] = element["counter"]["packets"], element["counter"]["bytes"]
-        elif held:
-            counted.clients[_FAMILY_NUMBERS[held["family"]], held["name"]] = len(held.get("elem", ()))
+        held = each.get("set") or each.get("map")
+        if not held:
+            continue
+        family, name, elements = _FAMILY_NUMBERS[held["family"]], held["name"], held.get("elem", ())
+        if "stmt" not in held:
+            if name not in ROSTERS:
+                counted.clients.update((family, name, each["elem"]["val"]["concat"][-1]) for each in elements)
+            continue
+        for found in elements:
+            element = (found[0] if "map" in each else found)["elem"]
+            counter = element["counter"]
+            counted.passed[family, (name, _key(name, element["val"]))] = counter["packets"], counter["bytes"]
     return counted
 
 
-def _element(name: str, parts: Sequence[str | int]) -> str:
+def _key(name: str, said: Any) -> str:
     """The key of an element as `rules` writes it. A protocol is a number where the host lacks /etc/protocols."""
-    first, *rest = parts
-    if name != "in_marks" and isinstance(first, int):
+    first, *rest = said["concat"] if isinstance(said, dict) else [said]
+    if not name.endswith("marks") and isinstance(first, int):
         first = PROTOCOLS[first].lower()
     return " . ".join(map(str, (first, *rest)))
 
@@ -72,9 +77,11 @@ class Meter:
         self._rates: dict[Key, Sums] = {}
         self._began: float | None = None
 
-    def usage(self, table: Table, counted: Counted, now: float) -> dict[Key, Usage]:
-        """The usage of all that is in the table; `now` in seconds. The first time there are no rates. How many
-        connections are open is not known."""
+    def usage(
+        self, table: Table, counted: Counted, now: float, numbers: Mapping[DestinationKey, int] = MappingProxyType({})
+    ) -> dict[Key, Usage]:
+        """The usage of all that is in the table; `now` in seconds, `numbers` those under which clients are remembered.
+        The first time there are no rates. How many connections are open is not known."""
         seen: dict[Key, Sums] = {key: _service_sums(key, counted) for key in table.services}
         seen |= {key: _destination_sums(key, counted) for key in table.destinations}
         grown = {key: _grown(self._seen.get(key, _NOTHING), sums) for key, sums in seen.items()}
@@ -88,7 +95,7 @@ class Meter:
         found: dict[Key, Usage] = {
             key: Usage(None, None, 0, self._counts(key, sums)) for key, sums in self._traffic.items()}
         for key in table.destinations:
-            remembered = clients.get((key.service.family, destination_name(key)), 0)
+            remembered = clients[key.service.family, service_name(key.service), numbers.get(key, 0)]
             found[key] = Usage(None, None, remembered, self._counts(key, seen[key]))
         return found
 
@@ -107,17 +114,15 @@ class Meter:
 
 
 def _destination_sums(key: DestinationKey, counted: Counted) -> Sums:
-    family, name = key.service.family, destination_name(key)
-    new = counted.counters.get((family, f"{name}.new"), (0, 0))
     # What several have in common, being one server on several ports of a mark, is the first one's.
-    passed = [counted.traffic.pop((family, *place), (0, 0)) for place in traffic(key)]
-    inward, outward = (*passed, (0, 0))[:2]
+    passed = [counted.passed.pop((key.service.family, place), (0, 0)) for place in meters(key)]
+    new, inward, outward = (*passed, (0, 0))[:3]
     return new[0], inward[0], outward[0], inward[1], outward[1]
 
 
 def _service_sums(key: ServiceKey, counted: Counted) -> Sums:
     """Connections only: packets are those of its destinations."""
-    return (counted.counters.get((key.family, f"{service_name(key)}.new"), (0, 0))[0], 0, 0, 0, 0)
+    return (counted.passed.get((key.family, door(key)), (0, 0))[0], 0, 0, 0, 0)
 
 
 def _grown(before: Sums, now: Sums) -> Sums:

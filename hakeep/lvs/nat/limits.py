@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from hakeep.config.keywords.lvs import REAL_SERVER, VIRTUAL_SERVER
-from hakeep.lvs.nat.rules import Entry, to_declaration, to_script, to_timeouts
+from hakeep.lvs.nat.chain import Entry, numbered
+from hakeep.lvs.nat.rules import to_declaration, to_script, to_timeouts
 from hakeep.objects.ipvs import (
     ONE_PACKET,
     PROTOCOLS,
@@ -70,7 +71,7 @@ def probe(family: int) -> str:
         entry(ServiceKey(family, 0, None, 0, 1), "rr", 0),
     )
     table = "hakeep_lvs_probe"
-    services = to_script(table, ((None, each) for each in entries))
+    services = to_script(table, ((None, numbered(None, each)) for each in entries))
     return to_declaration(table, family) + to_timeouts(table, family, _TIMEOUTS) + services
 
 

@@ -1,12 +1,14 @@
 """What things are called in nftables, and what their comments say; and back.
 
-Names of chains, sets and counters are nft identifiers: letters, digits, ``-``, ``.`` and ``_``, which stands for the
-colons of IPv6. A comment is a list of ``word=value``; the kernel keeps 127 bytes of it.
+Names of chains and sets are nft identifiers: letters, digits, ``-``, ``.`` and ``_``, which stands for the
+colons of IPv6. Comments, of a service's first rule and of a destination's entry in the roster, are lists of
+``word=value``; the kernel keeps 127 bytes.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from hakeep.objects.ipvs import PROTOCOLS, Destination, DestinationKey, Service, ServiceKey
@@ -28,7 +30,7 @@ def service_name(key: ServiceKey) -> str:
 
 
 def destination_name(key: DestinationKey) -> str:
-    """``tcp-192.0.2.1-80-to-10.0.0.1-80``."""
+    """``tcp-192.0.2.1-80-to-10.0.0.1-80``, as which a destination has its place in a table by hash."""
     return f"{service_name(key.service)}-to-{_address(key.ip)}-{key.port}"
 
 
@@ -36,20 +38,13 @@ def _address(ip: IPAddress | None) -> str:
     return str(ip).replace(":", "_")
 
 
-def parse_name(name: str, family: int) -> ServiceKey | DestinationKey | None:
-    """What this chain of a `family`'s table is; None when it is neither a service nor a destination."""
-    first, _, second = name.partition("-to-")
+def parse_name(name: str, family: int) -> ServiceKey | None:
+    """The service whose chain in a `family`'s table has this name; None when it is none."""
     try:
-        service = _service(first, family)
-        if service is None:
-            return None
-        if not second:
-            return service if service_name(service) == name else None
-        ip, _, port = second.partition("-")
-        key = DestinationKey(service, ip_address(ip.replace("_", ":")), int(port))
-        return key if destination_name(key) == name else None
+        key = _service(name, family)
     except ValueError:
         return None
+    return key if key is not None and service_name(key) == name else None
 
 
 def _service(name: str, family: int) -> ServiceKey | None:
@@ -61,15 +56,15 @@ def _service(name: str, family: int) -> ServiceKey | None:
     return None
 
 
-def service_comment(service: Service) -> str:
-    """All that the name does not say."""
+def service_comment(service: Service, given: int = 0) -> str:
+    """All that the name does not say, and how many numbers were `given` to its destinations."""
     return (f"scheduler={service.scheduler} flags={service.flags} "
-            f"timeout={service.timeout} prefix={service.prefix}")
+            f"timeout={service.timeout} prefix={service.prefix}") + (f" given={given}" if given else "")
 
 
-def destination_comment(destination: Destination) -> str:
-    """All that the name does not say."""
-    return f"weight={destination.weight}"
+def destination_comment(destination: Destination, number: int = 0) -> str:
+    """All that the key does not say, and the number under which clients are remembered, 0 = none."""
+    return f"weight={destination.weight}" + (f" number={number}" if number else "")
 
 
 def timeouts_comment(**seconds: int) -> str:
@@ -78,18 +73,37 @@ def timeouts_comment(**seconds: int) -> str:
     return " ".join(f"{state}={number}" for state, number in seconds.items())
 
 
+def number(comment: str, word: str) -> int:
+    """The number that a comment has under this word, 0 = none."""
+    said = words(comment).get(word, "")
+    return int(said) if said.isdecimal() else 0
+
+
 def words(comment: str) -> dict[str, str]:
     """The words of a comment."""
     return dict(word.partition("=")[::2] for word in comment.split())
 
 
-def parse(name: str, comment: str, family: int) -> Service | Destination | None:
-    """The service or destination whose chain has this name and this comment; None when it is no such thing."""
-    key = parse_name(name, family)
+def parse_service(key: ServiceKey, comment: str) -> Service | None:
+    """The service of this key whose chain has this comment; None when that says something else."""
     said = words(comment)
     try:
-        if isinstance(key, ServiceKey):
-            return Service(key, said["scheduler"], int(said["flags"]), int(said["timeout"]), int(said["prefix"]))
-        return Destination(key, int(said["weight"])) if key is not None else None
+        return Service(key, said["scheduler"], int(said["flags"]), int(said["timeout"]), int(said["prefix"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def parse_destination(entry: Sequence[str | int], comment: str, family: int) -> Destination | None:
+    """The destination that has this entry in a roster, and this comment; None when it is none. A protocol is a number
+    where the host lacks /etc/protocols."""
+    try:
+        *first, address, port = entry
+        if len(first) == 1:
+            service = ServiceKey(family, 0, None, 0, int(first[0]))
+        else:
+            protocol, virtual, own = first
+            protocol = protocol if isinstance(protocol, int) else _NUMBERS[protocol]
+            service = ServiceKey(family, protocol, ip_address(virtual), int(own))
+        return Destination(DestinationKey(service, ip_address(address), int(port)), int(words(comment)["weight"]))
     except (KeyError, ValueError):
         return None

@@ -6,41 +6,22 @@ are filled, so that nothing depends on what was there. What goes is added first,
 would fail all. And counters and the memory of clients are never emptied by a rewrite: the one would run backwards, the
 other send clients elsewhere.
 
-A map that is used with ``numgen`` or ``jhash`` must be as long as the modulus, which stands in the rule. So it stands
-in the rule as well, and both change in one transaction: no connection ever finds a service without its servers.
+What takes time is what has a name, and what jumps. libnftables reads the names of all chains, sets and objects before
+it changes anything, and the kernel follows all jumps from its hooks after rules have changed. So a service is one chain
+without jumps (`chain`), a real server is some elements of sets that all services share, and the clients that stay are
+in one set of their service.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-from hakeep.lvs.nat.names import (
-    FAMILIES,
-    destination_comment,
-    destination_name,
-    service_comment,
-    service_name,
-    timeouts_comment,
-)
-from hakeep.lvs.nat.spread import HASHED, by_hash, round_robin, weighted
-from hakeep.objects.ipvs import PROTOCOLS, SCHED2, Destination, DestinationKey, Service, ServiceKey, Timeouts, whole
+from hakeep.lvs.nat.chain import TRANSPORT, Entry, differ, memory, service_rules
+from hakeep.lvs.nat.names import FAMILIES, destination_comment, service_name, timeouts_comment
+from hakeep.objects.ipvs import PROTOCOLS, DestinationKey, ServiceKey, Timeouts
 
 #: Before the usual place of address translation (-100), so that others' rules do not get there first.
 PRIORITY = -105
-
-#: So many clients of one real server are remembered at once.
-CLIENTS_MAX = 1 << 20
-
-#: The same everywhere: another director must choose as we do.
-_SEED = 0x68616B65
-
-
-class Entry(NamedTuple):
-    """One service with its destinations, in order."""
-
-    service: Service
-    destinations: tuple[Destination, ...]
 
 
 def to_script(table: str, changes: Iterable[tuple[Entry | None, Entry | None]]) -> str:
@@ -71,20 +52,38 @@ def to_deletion(table: str, family: int) -> str:
 # ----------------------------------------------------------------------------------------------------------- the frame
 
 _ADDRESS_TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
-_TRANSPORT = "{ tcp, udp, sctp }"
+
+#: Maps that lead to services, and what their keys are. Each element counts the connections that came.
+DOORS = {
+    "marks": "mark",
+    "services": "inet_proto . {address} . inet_service",
+    "addresses": "inet_proto . {address}",
+}
+
+#: Sets that say which real servers there are; comments say how much they weigh. No packet is looked up in them.
+ROSTERS = {
+    "servers": "inet_proto . {address} . inet_service . {address} . inet_service",
+    "marked_servers": "mark . {address} . inet_service",
+}
+
+#: Sets whose elements count what passes: connections (``new``), packets that come in and that go out.
+_METERS = {
+    "services": (("new", "in", "out"), "inet_proto . {address} . inet_service . {address} . inet_service"),
+    "addresses": (("new", "in", "out"), "inet_proto . {address} . {address}"),
+    "marks": (("new", "in"), "mark . {address}"),  # nobody marks packets on their way back
+}
 
 
 def _declaration(family: int, table: str) -> Iterator[str]:
     where, address = f"{FAMILIES[family]} {table}", _ADDRESS_TYPES[family]
     yield f"add table {where}"
-    yield f"add map {where} marks {{ type mark : verdict; }}"
-    yield f"add map {where} services {{ type inet_proto . {address} . inet_service : verdict; }}"
-    yield f"add map {where} addresses {{ type inet_proto . {address} : verdict; }}"
-    for way in ("in", "out"):
-        key = f"inet_proto . {address} . inet_service . {address} . inet_service"
-        yield f"add set {where} {way}_services {{ type {key}; counter; }}"
-        yield f"add set {where} {way}_addresses {{ type inet_proto . {address} . {address}; counter; }}"
-    yield f"add set {where} in_marks {{ type mark . {address}; counter; }}"
+    for name, key in DOORS.items():
+        yield f"add map {where} {name} {{ type {key.format(address=address)} : verdict; counter; }}"
+    for name, key in ROSTERS.items():
+        yield f"add set {where} {name} {{ type {key.format(address=address)}; }}"
+    for kind, (ways, key) in _METERS.items():
+        for way in ways:
+            yield f"add set {where} {way}_{kind} {{ type {key.format(address=address)}; counter; }}"
     for name, hook in HOOKS.items():
         yield f"add chain {where} {name} {{ type {hook}; }}"
     yield f"add chain {where} ageing"  # filled by `to_timeouts`
@@ -104,14 +103,16 @@ HOOKS = {
 def frame(family: int) -> dict[str, list[str]]:
     """The chains that no single service owns, and their rules."""
     ip = FAMILIES[family]
-    seen = ["ct status dnat jump ageing", "ct status dnat jump traffic"]
+    seen = [f"ct status dnat {jump}"
+            for jump in ("jump ageing", "ct status ! confirmed jump opening", "jump traffic")]
     return {
         "dispatch": [
-            f"meta l4proto {_TRANSPORT} meta mark vmap @marks",
+            f"meta l4proto {TRANSPORT} meta mark vmap @marks",
             f"meta l4proto . {ip} daddr . th dport vmap @services",
             f"meta l4proto . {ip} daddr vmap @addresses",
         ],
-        "traffic": list(_traffic(ip)),
+        "opening": list(_counted(ip, "new")),
+        "traffic": [*_counted(ip, "in", "ct direction original "), *_counted(ip, "out", "ct direction reply ")],
         "prerouting": ["jump dispatch"],
         "output": ["jump dispatch"],
         "arriving": seen,
@@ -119,18 +120,16 @@ def frame(family: int) -> dict[str, list[str]]:
     }
 
 
-def _traffic(ip: str) -> Iterator[str]:
-    """The kernel knows the ports of a connection only beside a protocol, hence one rule for each. A packet of a marked
-    service is counted on its way in only: on its way back nobody marks it. The sets count for each of their elements:
-    named counters would be read anew by libnftables before every change, which took most of its time."""
+def _counted(ip: str, way: str, condition: str = "") -> Iterator[str]:
+    """The kernel knows the ports of a connection only beside a protocol, hence one rule for each. A connection is not
+    confirmed before its first packet leaves the kernel: so that packet, and no repetition of it, opens it."""
     virtual, real = f"ct original {ip} daddr", f"ct reply {ip} saddr"
-    for way, direction in (("in", "original"), ("out", "reply")):
-        counted = f"ct direction {direction}"
-        for protocol in ("tcp", "udp", "sctp"):
-            key = f"meta l4proto . {virtual} . ct original proto-dst . {real} . ct reply proto-src"
-            yield f"meta l4proto {protocol} {counted} {key} @{way}_services return"
-        yield f"{counted} meta l4proto . {virtual} . {real} @{way}_addresses return"
-    yield f"ct direction original meta mark . {real} @in_marks"
+    for protocol in ("tcp", "udp", "sctp"):
+        key = f"meta l4proto . {virtual} . ct original proto-dst . {real} . ct reply proto-src"
+        yield f"meta l4proto {protocol} {condition}{key} @{way}_services return"
+    yield f"{condition}meta l4proto . {virtual} . {real} @{way}_addresses return"
+    if way in _METERS["marks"][0]:
+        yield f"{condition}meta mark . {real} @{way}_marks"
 
 
 def to_timeouts(table: str, family: int, timeouts: Timeouts) -> str:
@@ -169,26 +168,18 @@ def _rewrite(
     if after is None:
         return
     service = after.service
-    where, name = _where(table, service.key), service_name(service.key)
-    present = _chains(before)
-    if before is None:
-        yield f"add counter {where} {name}.new"
-    for destination in after.destinations:
-        own = destination_name(destination.key)
-        rules = _destination_rules(service, destination)
-        if present.get(own) != rules:
-            yield from _objects(where, own, service)
-            yield from _filled(where, own, rules)
-        if service.timeout and destination.weight == 0:
-            yield f"flush set {where} {own}"  # its clients are at home elsewhere from now on
-    yield from _filled(where, name, _service_rules(after))
-    found, wanted = _elements(before), _elements(after)
+    where = _where(table, service.key)
+    if _remembers(after) and not _remembers(before):
+        yield _memory(where, service.key)
+    if before is None or differ(before, after):
+        yield from _filled(where, service_name(service.key), service_rules(after))
+    found, wanted = (_elements(entry) for entry in _moved(before, after))
     for place, value in found.items():
         if wanted.get(place, value) != value:
             yield from _element_gone(where, place, value)
-    for (map_, key), value in wanted.items():
-        if found.get((map_, key)) != value:
-            made.setdefault(f"{where} {map_}", []).append(_element(key, value))
+    for (set_, key), value in wanted.items():
+        if found.get((set_, key)) != value:
+            made.setdefault(f"{where} {set_}", []).append(f"{key}{value}")
 
 
 def _removal(table: str, before: Entry | None, after: Entry | None) -> Iterator[str]:
@@ -196,48 +187,26 @@ def _removal(table: str, before: Entry | None, after: Entry | None) -> Iterator[
     if before is None:
         return
     where, name = _where(table, before.service.key), service_name(before.service.key)
-    wanted, stay = _elements(after), _chains(after)
-    going = [own for own in _chains(before) if own not in stay]
+    found, wanted = (_elements(entry) for entry in _moved(before, after))
     if after is None:
-        yield from (f"add {kind} {where} {name}{suffix}" for kind, suffix in (("chain", ""), ("counter", ".new")))
-    for own in going:
-        yield from _objects(where, own, before.service)
-        yield f"add chain {where} {own}"
-    for place, value in _elements(before).items():
+        yield f"add chain {where} {name}"
+    for place, value in found.items():
         if place not in wanted:
             yield from _element_gone(where, place, value)
     if after is None:
         yield f"flush chain {where} {name}"
         yield f"delete chain {where} {name}"
-        yield f"delete counter {where} {name}.new"
-    for own in going:
-        yield f"flush chain {where} {own}"
-        yield f"delete chain {where} {own}"
-        if before.service.timeout:
-            yield f"delete set {where} {own}"
-        yield f"delete counter {where} {own}.new"
-    if after is not None and before.service.timeout and not after.service.timeout:
-        yield from (f"delete set {where} {own}" for own in stay if own in _chains(before))
+    if _remembers(before) and not _remembers(after):
+        yield _memory(where, before.service.key)
+        yield f"delete set {where} {name}"
 
 
-def chains(entry: Entry) -> dict[str, list[str]]:
-    """All chains of a service, its own last, and their rules."""
-    return {**_chains(entry), service_name(entry.service.key): list(_service_rules(entry))}
+def _remembers(entry: Entry | None) -> bool:
+    return entry is not None and entry.service.timeout > 0
 
 
-def _chains(entry: Entry | None) -> dict[str, list[str]]:
-    """The chain of each destination, and its rules."""
-    if entry is None:
-        return {}
-    return {destination_name(each.key): _destination_rules(entry.service, each) for each in entry.destinations}
-
-
-def _objects(where: str, own: str, service: Service) -> Iterator[str]:
-    """What a destination's chain stands on."""
-    yield f"add counter {where} {own}.new"
-    if service.timeout:
-        yield (f"add set {where} {own} {{ type {_ADDRESS_TYPES[service.key.family]}; flags dynamic,timeout; "
-               f"size {CLIENTS_MAX}; }}")
+def _memory(where: str, key: ServiceKey) -> str:
+    return f"add set {where} {service_name(key)} {{ {memory(key)} }}"
 
 
 def _filled(where: str, name: str, rules: Iterable[str]) -> Iterator[str]:
@@ -246,111 +215,63 @@ def _filled(where: str, name: str, rules: Iterable[str]) -> Iterator[str]:
     yield from (f"add rule {where} {name} {rule}" for rule in rules)
 
 
-def _service_rules(entry: Entry) -> Iterator[str]:
-    service, name = entry.service, service_name(entry.service.key)
-    yield f'counter name {name}.new comment "{service_comment(service)}"'
-    names = [destination_name(each.key) for each in entry.destinations]
-    weights = [each.weight for each in entry.destinations]
-    if service.timeout:
-        client = _client(service)
-        yield from (f"{client} @{own} goto {own}" for own, weight in zip(names, weights, strict=True) if weight)
-    slots = _slots(service, names, weights)
-    if len(set(slots)) > 1:
-        elements = ", ".join(f"{at} : goto {names[slot]}" for at, slot in enumerate(slots))
-        yield f"{_number(service, len(slots))} vmap {{ {elements} }}"
-    elif slots:
-        yield f"goto {names[slots[0]]}"
-    else:
-        yield "reject"  # with port unreachable, as IPVS does; else whoever listens here would answer
-
-
-def _slots(service: Service, names: list[str], weights: list[int]) -> tuple[int, ...]:
-    if service.scheduler == "sh":
-        return by_hash(names, weights)
-    return (weighted if service.scheduler == "wrr" else round_robin)(weights)
-
-
-def _number(service: Service, slots: int) -> str:
-    """The number of a new connection that chooses its slot."""
-    if service.scheduler != "sh":
-        return f"numgen inc mod {slots}"
-    source = f"{FAMILIES[service.key.family]} saddr"
-    asked = f"{source} . th sport" if service.flags & SCHED2 else source
-    return f"jhash {asked} mod {HASHED} seed {_SEED:#x}"
-
-
-def _client(service: Service) -> str:
-    """What counts of a client's address."""
-    family, bits = service.key.family, whole(service.key.family)
-    source = f"{FAMILIES[family]} saddr"
-    if service.prefix >= bits:
-        return source
-    mask = (1 << bits) - (1 << bits - service.prefix)
-    return f"{source} & {_text(mask, family)}"
-
-
-def _text(number: int, family: int) -> str:
-    """A number as an address."""
-    if family == 4:
-        return ".".join(str(part) for part in number.to_bytes(4, "big"))
-    return ":".join(f"{number >> shift & 0xFFFF:x}" for shift in range(112, -1, -16))
-
-
-def _destination_rules(service: Service, destination: Destination) -> list[str]:
-    own, ip, port = destination_name(destination.key), destination.key.ip, destination.key.port
-    rules = []
-    if service.timeout:
-        rules.append(f"update @{own} {{ {_client(service)} timeout {service.timeout}s }}")
-    rules.append(f"counter name {own}.new")
-    protocol = _TRANSPORT if service.key.fwmark else PROTOCOLS[service.key.protocol].lower()
-    to = str(ip) if not port else f"{ip}:{port}" if ip.version == 4 else f"[{ip}]:{port}"
-    rules.append(f'meta l4proto {protocol} dnat to {to} comment "{destination_comment(destination)}"')
-    return rules
-
-
 # ------------------------------------------------------------------------------------------- elements of maps and sets
 
-_Place = tuple[str, str]  # the map or set, the key in it
+Place = tuple[str, str]
+"""The map or set, and the key in it."""
 
 
-def _elements(entry: Entry | None) -> Mapping[_Place, str]:
-    """What stands in maps for this service, its own chain, and in the sets that count its destinations' packets."""
+def _elements(entry: Entry | None) -> dict[Place, str]:
+    """What stands in maps and sets for this service and its destinations, and what follows each key there."""
     if entry is None:
         return {}
-    key = entry.service.key
-    name = service_name(key)
-    protocol = "" if key.fwmark else PROTOCOLS[key.protocol].lower()
-    found: dict[_Place, str] = {}
-    if key.fwmark:
-        found["marks", str(key.fwmark)] = f"goto {name}"
-    elif key.port:
-        found["services", f"{protocol} . {key.ip} . {key.port}"] = f"goto {name}"
-    else:
-        found["addresses", f"{protocol} . {key.ip}"] = f"goto {name}"
+    found = {door(entry.service.key): f" : goto {service_name(entry.service.key)}"}
     for destination in entry.destinations:
-        found |= dict.fromkeys(traffic(destination.key), "")
+        comment = destination_comment(destination, entry.numbers.get(destination.key, 0))
+        found[_roster(destination.key)] = f' comment "{comment}"'
+        found |= dict.fromkeys(meters(destination.key), "")
     return found
 
 
-def traffic(key: DestinationKey) -> tuple[_Place, ...]:
-    """Where a destination's packets are counted: those that come in, then those that go out, if these can be told."""
+def door(key: ServiceKey) -> Place:
+    """What leads to a service."""
+    if key.fwmark:
+        return "marks", str(key.fwmark)
+    place = f"{PROTOCOLS[key.protocol].lower()} . {key.ip}"
+    return ("services", f"{place} . {key.port}") if key.port else ("addresses", place)
+
+
+def _moved(before: Entry | None, after: Entry | None) -> tuple[Entry | None, Entry | None]:
+    """A change without the destinations that it leaves alone, but for those that share a meter with one of the others:
+    who has hundreds must not wait for their names to be written."""
+    if before is None or after is None or before.service.timeout != after.service.timeout:
+        return before, after
+    same = {id(each) for each in before.destinations} & {id(each) for each in after.destinations}
+    moved = {each.key.ip for entry in (before, after) for each in entry.destinations if id(each) not in same}
+    one, other = (
+        entry._replace(destinations=tuple(each for each in entry.destinations if each.key.ip in moved))
+        for entry in (before, after))
+    return one, other
+
+
+def _roster(key: DestinationKey) -> Place:
     service = key.service
     if service.fwmark:
-        return (("in_marks", f"{service.fwmark} . {key.ip}"),)
-    protocol = PROTOCOLS[service.protocol].lower()
-    if service.port:
-        kind, place = "services", f"{protocol} . {service.ip} . {service.port} . {key.ip} . {key.port or service.port}"
-    else:
-        kind, place = "addresses", f"{protocol} . {service.ip} . {key.ip}"
-    return (f"in_{kind}", place), (f"out_{kind}", place)
+        return "marked_servers", f"{service.fwmark} . {key.ip} . {key.port}"
+    place = f"{PROTOCOLS[service.protocol].lower()} . {service.ip} . {service.port} . {key.ip} . {key.port}"
+    return "servers", place
 
 
-def _element(key: str, value: str) -> str:
-    """Of a map, or of a set."""
-    return f"{key} : {value}" if value else key
+def meters(key: DestinationKey) -> tuple[Place, ...]:
+    """Where a destination's connections are counted, its packets that come in and, if these can be told, those that go
+    out."""
+    kind, place = door(key.service)
+    ways, _ = _METERS[kind]
+    reached = f"{place} . {key.ip}" + (f" . {key.port or key.service.port}" if kind == "services" else "")
+    return tuple((f"{way}_{kind}", reached) for way in ways)
 
 
-def _element_gone(where: str, place: _Place, value: str) -> Iterator[str]:
-    map_, key = place
-    yield f"add element {where} {map_} {{ {_element(key, value)} }}"
-    yield f"delete element {where} {map_} {{ {key} }}"
+def _element_gone(where: str, place: Place, value: str) -> Iterator[str]:
+    set_, key = place
+    yield f"add element {where} {set_} {{ {key}{value} }}"
+    yield f"delete element {where} {set_} {{ {key} }}"

@@ -31,6 +31,7 @@ from hakeep.objects.ipvs import (
     Timeouts,
     whole,
 )
+from tests.effort import tries
 
 Making = Callable[[], Backend]
 
@@ -354,7 +355,7 @@ class BackendContract:
             await backend.set_daemons([])
 
     def test_after_any_changes_the_table_is_that_of_a_model(self, make: Making) -> None:
-        @settings(max_examples=self.examples, deadline=None, database=None,
+        @settings(max_examples=tries(self.examples), deadline=None, database=None,
                   suppress_health_check=list(HealthCheck))
         @given(st.lists(st.lists(_steps(self.protocols, self.schedulers), max_size=8), max_size=4))
         def compare(batches: list[list[TableChange]]) -> None:

@@ -42,6 +42,7 @@ def other(**words: object) -> tuple[Destination, ...]:
 
 class TestContract(BackendContract):
     name = "nftables"
+    keeps_order = False
     knows_connections = False
     impossible = (
         (service(scheduler="wlc"), (), "lvs_sched"),
@@ -97,9 +98,13 @@ EVERYTHING = [
         "flush chain ip hakeep_lvs prerouting",
         "delete chain ip hakeep_lvs prerouting",
         "flush chain ip hakeep_lvs tcp-192.0.2.80-80",
-        "flush chain ip hakeep_lvs tcp-192.0.2.80-80-to-198.51.100.1-80",
-        "insert rule ip hakeep_lvs tcp-192.0.2.80-80 goto tcp-192.0.2.80-80-to-198.51.100.2-80",
-        "add rule ip hakeep_lvs tcp-192.0.2.80-80-to-198.51.100.1-80 drop",
+        "flush chain ip hakeep_lvs opening",
+        "insert rule ip hakeep_lvs tcp-192.0.2.80-80 drop",
+        "add rule ip hakeep_lvs tcp-192.0.2.80-80 dnat to 198.51.100.2",
+        "flush set ip hakeep_lvs servers",
+        "delete set ip hakeep_lvs servers",
+        "delete element ip hakeep_lvs servers { tcp . 192.0.2.80 . 80 . 198.51.100.1 . 80 }",
+        "add element ip hakeep_lvs servers { tcp . 192.0.2.80 . 80 . 198.51.100.3 . 80 comment \"weight=1\" }",
         "delete element ip hakeep_lvs services { tcp . 192.0.2.80 . 80 }",
     ],
 )
@@ -311,6 +316,40 @@ async def test_timeouts_are_put_back_with_the_table(make: Making) -> None:
         await notices(backend)  # type: ignore[arg-type]
         await must(backend, adds(ONE))
         assert await backend.set_timeouts(Timeouts()) == Timeouts(100, 20, 30)
+
+
+@pytest.mark.trio
+async def test_timeouts_of_a_worker_before_us_are_put_back_as_well(make: Making) -> None:
+    async with opened(make) as backend:
+        await backend.set_timeouts(Timeouts(100, 20, 30))
+        await must(backend, adds(ONE))
+    async with opened(make, empty=False) as backend:
+        await backend.set_timeouts(Timeouts(100, 20, 30))
+        nft("flush", "ruleset")
+        await notices(backend)  # type: ignore[arg-type]
+        await must(backend, adds(ONE))
+        assert await backend.set_timeouts(Timeouts()) == Timeouts(100, 20, 30)
+
+
+@pytest.mark.trio
+async def test_a_change_writes_about_its_service_only(make: Making, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a change takes does not depend on the real servers of others, nor have these anything that libnftables would
+    read before each change: nothing of them has a name."""
+    scripts: list[str] = []
+    run = Nft.run
+    monkeypatch.setattr(Nft, "run", lambda self, script: (scripts.append(script), run(self, script))[1])
+    async with opened(make) as backend:
+        services = [service(port=port, timeout=50 * (port % 2)) for port in range(80, 90)]
+        await must(backend, adds(*services, *(destination(one, last) for one in services for last in range(1, 6))))
+        names = [each for each in Nft().listing("list table ip hakeep_lvs") if not each.keys() & {"rule", "table"}]
+        frame = [each for each in names if "tcp-192.0.2.80" not in str(each)]
+        assert len(names) - len(frame) == len(services) + sum(one.timeout > 0 for one in services)
+        for one in services[:2]:
+            scripts.clear()
+            await must(backend, [remove(destination(one, 3))])
+            (script,) = scripts
+            for line in script.splitlines():
+                assert f"tcp-192.0.2.80-{one.key.port}" in line or f"192.0.2.80 . {one.key.port} " in line
 
 
 @pytest.mark.trio

@@ -19,6 +19,7 @@ from contract import add, adds, change, must, remove
 from plant import CLIENTS, PORT, SERVERS, VIP, Plant, client, real
 
 from hakeep.lvs.backends.nftables import Nftables
+from hakeep.lvs.nat import chain
 from hakeep.objects.ipvs import (
     PERSISTENT,
     TCP,
@@ -120,9 +121,8 @@ async def test_persistence_holds_and_ends(plant: Plant, family: int) -> None:
         usage = await backend.usage()
         assert [usage[server(service, name).key].persistent for name in SERVERS] == [1, 1, 0]
         word = "ip" if family == 4 else "ip6"
-        remembered = f"{word} hakeep_lvs tcp-{str(VIP[family]).replace(':', '_')}-80-to-"
-        await until(lambda: str(client(family)) not in nft("list", "set", *(
-            remembered + str(real(family, "A")).replace(":", "_") + "-80").split()))
+        remembered = f"{word} hakeep_lvs tcp-{str(VIP[family]).replace(':', '_')}-80"
+        await until(lambda: str(client(family)) not in nft("list", "set", *remembered.split()))
         assert await plant.ask(family) == "C", "forgotten, and the next in turn"
 
 
@@ -155,6 +155,57 @@ async def test_rewriting_does_not_move_persistent_clients(plant: Plant) -> None:
         await must(backend, [change(server(service, "A"), weight=5), add(server(service, "C"))])
         await must(backend, [change(service, timeout=70)])
         assert [await plant.ask(last=last) for last in (3, 2, 3, 2)] == ["B", "A", "B", "A"]
+
+
+@families
+async def test_persistent_clients_come_by_turns(plant: Plant, family: int) -> None:
+    async with working(plant) as backend:
+        service = virtual(family, "wrr", timeout=60)
+        await must(backend, adds(*pool(service, A=3, B=2, C=1)))
+        assert "".join([await plant.ask(family, last) for last in range(2, 14)]) == 2 * "AABABC"
+        assert "".join([await plant.ask(family, last) for last in range(2, 14)]) == 2 * "AABABC"
+
+
+@families
+async def test_persistence_with_a_hash(plant: Plant, family: int) -> None:
+    async with working(plant) as backend:
+        service = virtual(family, "sh", timeout=60)
+        await must(backend, adds(*pool(service, A=1, B=1)))
+        home = {last: await plant.ask(family, last) for last in range(2, 20)}
+        assert set(home.values()) == {"A", "B"}
+        await must(backend, [add(server(service, "C"))])
+        assert {last: await plant.ask(family, last) for last in range(2, 20)} == home, "a hash would have moved some"
+        assert "C" in {await plant.ask(family, last) for last in range(20, CLIENTS)}
+
+
+@families
+async def test_persistence_is_kept_over_a_restart(plant: Plant, family: int) -> None:
+    service = virtual(family, timeout=60)
+    async with working(plant) as backend:
+        await must(backend, adds(*pool(service)))
+        home = {last: await plant.ask(family, last) for last in range(2, 8)}
+    async with working(plant) as backend:
+        await must(backend, [change(server(service, "A"), weight=0)])
+        away = {last: await plant.ask(family, last) for last in home}
+        assert {last: where for last, where in away.items() if home[last] != "A"} == {
+            last: where for last, where in home.items() if where != "A"}
+    async with working(plant) as backend:
+        await must(backend, [change(server(service, "A", 0), weight=1)])
+        assert {last: await plant.ask(family, last) for last in home} == away, "A's number is a new one"
+        usage = await backend.usage()
+        remembered = [usage[server(service, name).key].persistent for name in SERVERS]
+        assert remembered == [0, *(list(away.values()).count(name) for name in "BC")]
+
+
+@families
+async def test_a_full_memory_keeps_no_client_out(plant: Plant, family: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "CLIENTS_MAX", 2)
+    async with working(plant) as backend:
+        service = virtual(family, timeout=60)
+        await must(backend, adds(*pool(service)))
+        answers = [await plant.ask(family, last) for last in range(2, 12)]
+        assert set(answers[2:]) == set(SERVERS)
+        assert [await plant.ask(family, last) for last in (2, 3, 3, 2)] == [*answers[:2], answers[1], answers[0]]
 
 
 @families
@@ -242,6 +293,36 @@ async def test_a_flushed_ruleset_is_repaired(plant: Plant, family: int) -> None:
         assert "".join([await plant.ask(family) for _ in range(3)]) == "ABC"
         assert await old.echoes()
         old.close()
+
+
+async def test_a_table_of_an_earlier_version_is_replaced_at_once(plant: Plant) -> None:
+    """`older.nft` was written by a hakeep that had a chain for each real server."""
+    nft("-f", str(Path(__file__).with_name("older.nft")))
+    service = virtual()
+    answers: Counter[str] = Counter()
+    async with working(plant) as backend:
+        first = await plant.connect()
+        assert first.server == "A"
+        assert not (await backend.read()).services
+        await backend.set_timeouts(Timeouts(tcp=777))
+        assert "-to-" in nft("list", "ruleset"), "clients still need it"
+
+        async def ask() -> None:
+            while True:
+                answers[await plant.ask()] += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await until(lambda: answers["A"] > 10)
+            await must(backend, adds(*pool(service, C=1)))
+            await until(lambda: answers["C"] > 10)
+            nursery.cancel_scope.cancel()
+        assert set(answers) == {"A", "C"}
+        assert await first.echoes()
+        listed = nft("list", "ruleset")
+        assert "-to-" not in listed and "203.0.113.80-99" not in listed
+        assert (await backend.set_timeouts(Timeouts())).tcp == 777
+        first.close()
 
 
 @families

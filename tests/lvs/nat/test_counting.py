@@ -1,4 +1,4 @@
-"""Usage from counters and sets, and rates from two looks."""
+"""Usage from elements that count, and rates from two looks."""
 
 from __future__ import annotations
 
@@ -12,31 +12,39 @@ FIRST, SECOND = (DestinationKey(KEY, ip_address(f"10.0.0.{last}"), 80) for last 
 TABLE = Table.of([Service(KEY, "rr")], [Destination(FIRST), Destination(SECOND)])
 
 
-def counter(name: str, packets: int, octets: int = 0, family: str = "ip") -> dict[str, object]:
-    return {"counter": {"family": family, "name": name, "packets": packets, "bytes": octets}}
-
-
-def passed(way: str, by_server: dict[str, tuple[int, int]], family: str = "ip") -> dict[str, object]:
+def passed(set_: str, by_server: dict[str, tuple[int, int]], family: str = "ip") -> dict[str, object]:
     elements = [
         {"elem": {"val": {"concat": ["tcp", "192.0.2.1", 80, server, 80]},
                   "counter": {"packets": packets, "bytes": octets}}}
         for server, (packets, octets) in by_server.items()]
-    return {"set": {"family": family, "name": f"{way}_services", "elem": elements, "stmt": [{"counter": None}]}}
+    return {"set": {"family": family, "name": f"{set_}_services", "elem": elements, "stmt": [{"counter": None}]}}
+
+
+def came(connections: int) -> dict[str, object]:
+    element = {"elem": {"val": {"concat": ["tcp", "192.0.2.1", 80]}, "counter": {"packets": connections, "bytes": 99}}}
+    return {"map": {"family": "ip", "name": "services", "stmt": [{"counter": None}],
+                    "elem": [[element, {"goto": {"target": "tcp-192.0.2.1-80"}}]]}}
+
+
+def remembers(*numbers: int, family: str = "ip") -> dict[str, object]:
+    elements = [{"elem": {"val": {"concat": [f"192.0.2.{at}", number]}, "timeout": 60, "expires": 59}}
+                for at, number in enumerate(numbers)]
+    return {"set": {"family": family, "name": "tcp-192.0.2.1-80", "elem": elements}}
 
 
 def listed(times: int) -> list[dict[str, object]]:
-    first, second = "tcp-192.0.2.1-80-to-10.0.0.1-80", "tcp-192.0.2.1-80-to-10.0.0.2-80"
+    roster = {"elem": {"val": {"concat": ["tcp", "192.0.2.1", 80, "10.0.0.1", 80]}, "comment": "weight=1"}}
     return [
-        counter("tcp-192.0.2.1-80.new", 3 * times), counter(f"{first}.new", 2 * times), counter(f"{second}.new", times),
+        came(3 * times), passed("new", {"10.0.0.1": (2 * times, 7), "10.0.0.2": (times, 7)}),
         passed("in", {"10.0.0.1": (10 * times, 1000 * times), "10.0.0.2": (times, 100 * times)}),
         passed("out", {"10.0.0.1": (20 * times, 2000 * times)}), passed("in", {"10.0.0.2": (99, 99)}, "ip6"),
-        {"set": {"family": "ip", "name": first, "elem": [{"elem": {"val": f"192.0.2.{last}"}} for last in (8, 9)]}},
-        {"set": {"family": "ip", "name": second}},
+        remembers(1, 1, 3, 9), remembers(1, family="ip6"),
+        {"set": {"family": "ip", "name": "servers", "elem": [roster]}},
     ]
 
 
 def test_counts() -> None:
-    usage = Meter().usage(TABLE, count(listed(1)), 100.0)
+    usage = Meter().usage(TABLE, count(listed(1)), 100.0, {FIRST: 1, SECOND: 2})
     assert usage == {
         KEY: Usage(None, None, 0, Counts(3, 11, 20, 1100, 2000)),
         FIRST: Usage(None, None, 2, Counts(2, 10, 20, 1000, 2000)),
@@ -69,14 +77,13 @@ def test_a_server_that_goes_and_comes_back_is_no_leap() -> None:
     meter = Meter()
     without = Table.of(TABLE.services.values(), [Destination(SECOND)])
     meter.usage(TABLE, count(listed(1)), 100.0)
-    rest = [counter("tcp-192.0.2.1-80.new", 6), counter("tcp-192.0.2.1-80-to-10.0.0.2-80.new", 2),
-            passed("in", {"10.0.0.2": (2, 200)})]
+    rest = [came(6), passed("new", {"10.0.0.2": (2, 7)}), passed("in", {"10.0.0.2": (2, 200)})]
     gone = meter.usage(without, count(rest), 101.0)
     assert gone[KEY].counts == Counts(6, 12, 20, 1200, 2000, 3, 1, 0, 100, 0), "what it had passed counts on"
     assert FIRST not in gone
-    anew = [counter("tcp-192.0.2.1-80-to-10.0.0.1-80.new", 1),
+    anew = [came(6), passed("new", {"10.0.0.2": (2, 7), "10.0.0.1": (1, 7)}),
             passed("in", {"10.0.0.2": (2, 200), "10.0.0.1": (7, 70)})]
-    back = meter.usage(TABLE, count([*rest, *anew]), 102.0)
+    back = meter.usage(TABLE, count(anew), 102.0)
     assert back[FIRST].counts == Counts(1, 7, 0, 70, 0, 1, 7, 0, 70, 0)
     assert back[KEY].counts == Counts(6, 19, 20, 1270, 2000, 0, 7, 0, 70, 0)
 

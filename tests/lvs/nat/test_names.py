@@ -12,12 +12,24 @@ from hypothesis import strategies as st
 from hakeep.lvs.nat.names import (
     destination_comment,
     destination_name,
-    parse,
+    number,
+    parse_destination,
     parse_name,
+    parse_service,
     service_comment,
     service_name,
 )
-from hakeep.objects.ipvs import PERSISTENT, SCTP, TCP, UDP, Destination, DestinationKey, Service, ServiceKey
+from hakeep.objects.ipvs import (
+    PERSISTENT,
+    PROTOCOLS,
+    SCTP,
+    TCP,
+    UDP,
+    Destination,
+    DestinationKey,
+    Service,
+    ServiceKey,
+)
 
 ADDRESSES = st.ip_addresses()
 PORTS = st.integers(0, 65535)
@@ -54,16 +66,21 @@ def test_services_are_found_again(service: Service) -> None:
     name = service_name(service.key)
     assert NAME.fullmatch(name)
     assert len(name) < 128
-    assert len(service_comment(service)) < 128
-    assert parse(name, service_comment(service), service.key.family) == service
+    assert parse_name(name, service.key.family) == service.key
+    comment = service_comment(service, given=2**32)
+    assert len(comment) < 128
+    assert parse_service(service.key, comment) == service
+    assert (number(comment, "given"), number(comment, "number")) == (2**32, 0)
 
 
-@given(destinations())
-def test_destinations_are_found_again(destination: Destination) -> None:
-    name = destination_name(destination.key)
-    assert NAME.fullmatch(name)
-    assert len(f"{name}.new") < 128
-    assert parse(name, destination_comment(destination), destination.key.service.family) == destination
+@given(destinations(), st.booleans())
+def test_destinations_are_found_again(destination: Destination, named: bool) -> None:
+    """A roster has what the key says; nft lists a number where the host has no names of protocols."""
+    (service, ip, port), comment = destination.key, destination_comment(destination, number=7)
+    protocol = PROTOCOLS[service.protocol].lower() if named and service.protocol else service.protocol
+    first = [service.fwmark] if service.fwmark else [protocol, str(service.ip), service.port]
+    assert parse_destination([*first, str(ip), port], comment, service.family) == destination
+    assert (number(comment, "number"), number(destination_comment(destination), "number")) == (7, 0)
 
 
 def test_names_are_readable() -> None:
@@ -79,7 +96,7 @@ def test_names_are_readable() -> None:
 @pytest.mark.parametrize("name", [
     "", "prerouting", "dispatch", "tcp-192.0.2.1", "tcp-192.0.2.1-80-to-", "tcp-192.0.2.1-80-to-x", "tcp-1.2.3-80",
     "icmp-192.0.2.1-80", "mark-", "mark-x", "tcp-2001_db8__1-80", "tcp-192.0.2.1-80-to-10.0.0.1-80-to-10.0.0.1-80",
-    "tcp-999.0.2.1-80",
+    "tcp-999.0.2.1-80", "tcp-192.0.2.1-80-to-10.0.0.1-80",
 ])
 def test_other_names_are_nothing(name: str) -> None:
     assert parse_name(name, 4) is None
@@ -87,5 +104,10 @@ def test_other_names_are_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("comment", ["", "scheduler=rr", "scheduler=rr flags=x timeout=0 prefix=32", "hello world"])
 def test_other_comments_are_nothing(comment: str) -> None:
-    assert parse("tcp-192.0.2.1-80", comment, 4) is None
-    assert parse("tcp-192.0.2.1-80-to-10.0.0.1-80", comment, 4) is None
+    assert parse_service(ServiceKey(4, TCP, ip_address("192.0.2.1"), 80), comment) is None
+    assert parse_destination(["tcp", "192.0.2.1", 80, "10.0.0.1", 80], comment, 4) is None
+
+
+@pytest.mark.parametrize("entry", [[], [80], ["icmp", "192.0.2.1", 80, "10.0.0.1", 80], ["x", "10.0.0.1", 80]])
+def test_other_entries_are_nothing(entry: list[str | int]) -> None:
+    assert parse_destination(entry, "weight=1", 4) is None

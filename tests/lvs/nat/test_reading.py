@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from hakeep.lvs.nat.chain import Entry, numbered
 from hakeep.lvs.nat.reading import read, timeouts
-from hakeep.lvs.nat.rules import Entry
 from hakeep.objects.ipvs import (
     PERSISTENT,
     SCTP,
@@ -30,6 +30,7 @@ LISTING: list[dict[str, Any]] = json.loads(Path(__file__).with_name("listing.jso
 VIP = ip_address("192.0.2.1")
 WEB, DNS = ServiceKey(4, TCP, VIP, 80), ServiceKey(4, UDP, VIP, 0)
 MARK, NOBODY = ServiceKey(4, 0, None, 0, 7), ServiceKey(4, SCTP, VIP, 99)
+NEAR = ServiceKey(4, TCP, VIP, 81)
 
 
 def real(service: ServiceKey, last: int, weight: int = 1, port: int = 0) -> Destination:
@@ -41,7 +42,9 @@ ENTRIES = [
     Entry(Service(DNS, "rr"), (real(DNS, 1),)),
     Entry(Service(MARK, "rr"), (real(MARK, 1, port=8080), real(MARK, 2))),
     Entry(Service(NOBODY, "rr"), ()),
+    Entry(Service(NEAR, "sh"), (real(NEAR, 1), real(NEAR, 2), real(NEAR, 3, 2))),
 ]
+ENTRIES = [numbered(None, entry) or entry for entry in ENTRIES]
 
 
 def test_all_is_found_in_its_order() -> None:
@@ -67,30 +70,68 @@ def _no_rules(chain: str) -> Callable[[list[dict[str, Any]]], list[dict[str, Any
 
 
 def _other_slot(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    slots = rules(listing, "tcp-192.0.2.1-80")[-1]["expr"][0]["vmap"]["data"]["set"]
+    slots = rules(listing, "tcp-192.0.2.1-80")[-1]["expr"][-1]["dnat"]["addr"]["map"]["data"]["set"]
     slots[0][1] = slots[-1][1] if slots[0][1] != slots[-1][1] else slots[1][1]
     return listing
 
 
+def _other_turn(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    turn = rules(listing, "tcp-192.0.2.1-80")[2]["expr"][0]["match"]
+    assert turn["right"] == {"set": [0, 1]}
+    turn["right"] = {"set": [0, 2]}
+    return listing
+
+
 def _other_address(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    rules(listing, "tcp-192.0.2.1-80-to-10.0.0.1-80")[-1]["expr"][-1]["dnat"]["addr"] = "10.0.0.66"
+    rules(listing, "tcp-192.0.2.1-80")[0]["expr"][-1]["dnat"]["addr"] = "10.0.0.66"
     return listing
 
 
 def _other_port(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    rules(listing, "tcp-192.0.2.1-80-to-10.0.0.2-80")[-1]["expr"][-1]["dnat"]["port"] = 81
+    rules(listing, "tcp-192.0.2.1-80")[1]["expr"][-1]["dnat"]["port"] = 81
     return listing
 
 
 def _other_timeout(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    rules(listing, "tcp-192.0.2.1-80-to-10.0.0.1-80")[0]["expr"][0]["set"]["elem"]["elem"]["timeout"] = 51
+    rules(listing, "tcp-192.0.2.1-80")[0]["expr"][1]["set"]["elem"]["elem"]["timeout"] = 51
+    return listing
+
+
+def _other_number(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rules(listing, "tcp-192.0.2.1-80")[0]["expr"][0]["match"]["left"]["concat"][1]["numgen"]["offset"] = 2
+    return listing
+
+
+def _enlisted(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The elements of the roster; the set is listed twice, without them and with them."""
+    return next(each["set"]["elem"] for each in listing
+                if each.get("set", {}).get("name") == "servers" and "elem" in each["set"])
+
+
+def _other_weight(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for each in _enlisted(listing):
+        if each["elem"]["comment"] == "weight=2 number=1":
+            each["elem"]["comment"] = "weight=1 number=1"
+    return listing
+
+
+def _other_client_number(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for each in _enlisted(listing):
+        each["elem"]["comment"] = each["elem"]["comment"].replace("number=1", "number=3")
+    return listing
+
+
+def _no_number(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for each in _enlisted(listing):
+        each["elem"]["comment"] = each["elem"]["comment"].replace(" number=1", "")
     return listing
 
 
 def _no_door(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for each in listing:
         if each.get("map", {}).get("name") == "services":
-            each["map"]["elem"] = [pair for pair in each["map"].get("elem", []) if "tcp" not in pair[0]["concat"]]
+            each["map"]["elem"] = [pair for pair in each["map"].get("elem", []) if
+                                   pair[0]["elem"]["val"]["concat"] != ["tcp", "192.0.2.1", 80]]
     return listing
 
 
@@ -99,13 +140,13 @@ def _another_rule(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("damage", [
-    _no_rules("tcp-192.0.2.1-80-to-10.0.0.1-80"), _other_slot, _other_address, _other_port, _other_timeout, _no_door,
-    _another_rule,
+    _other_slot, _other_turn, _other_address, _other_port, _other_timeout, _other_number, _other_weight,
+    _other_client_number, _no_number, _no_door, _another_rule, _no_rules("tcp-192.0.2.1-80"),
 ])
 def test_a_damaged_service_is_broken(damage: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
     reading = read(4, damage(deepcopy(LISTING)))
     assert reading.frame
-    assert [entry.service.key for entry in reading.sound] == [DNS, MARK, NOBODY]
+    assert [entry.service.key for entry in reading.sound] == [DNS, MARK, NOBODY, NEAR]
     assert [entry.service.key for entry in reading.broken] == [WEB]
 
 
@@ -120,7 +161,7 @@ def _other_priority(listing: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return listing
 
 
-@pytest.mark.parametrize("damage", [_no_rules("dispatch"), _no_rules("traffic"), _no_hook, _other_priority])
+@pytest.mark.parametrize("damage", [_no_rules("dispatch"), _no_rules("opening"), _no_hook, _other_priority])
 def test_without_a_frame_all_are_broken(damage: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
     reading = read(4, damage(deepcopy(LISTING)))
     assert not reading.frame
@@ -129,7 +170,8 @@ def test_without_a_frame_all_are_broken(damage: Callable[[list[dict[str, Any]]],
 
 def test_slots_may_be_listed_in_any_order() -> None:
     listing = deepcopy(LISTING)
-    rules(listing, "tcp-192.0.2.1-80")[-1]["expr"][0]["vmap"]["data"]["set"].reverse()
+    rules(listing, "tcp-192.0.2.1-80")[-1]["expr"][-1]["dnat"]["addr"]["map"]["data"]["set"].reverse()
+    rules(listing, "tcp-192.0.2.1-80")[2]["expr"][0]["match"]["right"]["set"].reverse()
     assert read(4, listing).sound == ENTRIES
 
 
@@ -137,3 +179,22 @@ def test_somebody_elses_chain_is_nothing() -> None:
     listing = [*LISTING, {"chain": {"family": "ip", "name": "mine"}},
                {"rule": {"chain": "mine", "comment": "weight=1", "expr": [{"drop": None}]}}]
     assert read(4, listing).sound == ENTRIES
+
+
+def test_what_is_left_of_a_service_is_broken_and_goes_with_its_clients() -> None:
+    """A roster without the chain, and a chain that does not say what it is: both may have a set of clients."""
+    for gone in (["rule"], ["rule", "chain"]):
+        listing = [each for each in LISTING if not any(
+            "tcp-192.0.2.1-80" in (each.get(kind, {}).get("name"), each.get(kind, {}).get("chain")) for kind in gone)]
+        (broken,) = read(4, listing).broken
+        assert broken.service.key == WEB and broken.service.timeout
+        assert [each.key for each in broken.destinations] == [each.key for each in ENTRIES[0].destinations]
+
+
+def test_a_table_of_an_earlier_layout_is_foreign() -> None:
+    """One without rosters cannot be put right; an empty one, or none, needs not."""
+    listing = [each for each in LISTING if each.get("set", {}).get("name") != "servers"]
+    reading = read(4, listing)
+    assert reading.foreign and not (reading.frame or reading.sound or reading.broken)
+    assert not read(4, LISTING).foreign
+    assert not read(4, [each for each in LISTING if "table" in each]).foreign
