@@ -13,9 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-#: Limits of a child: bytes of memory, and seconds.
+#: Limits of a child: bytes of memory, and seconds of a processor.
 MEMORY = 2 << 30
 TIME = 30.0
+
+#: It gets out of the way of those who have adverts and checks to send (nice). On a busy machine it takes longer then:
+#: so many seconds at most.
+NICE = 10
+PATIENCE = 60.0
 
 
 _LENGTH = struct.Struct("!Q")
@@ -54,7 +59,7 @@ class Errands:
         if pid == 0:
             os._exit(self._work(name, work, writer, signals))
         os.close(writer)
-        self._out[reader] = (pid, done, bytearray(), time.monotonic() + TIME)
+        self._out[reader] = (pid, done, bytearray(), time.monotonic() + PATIENCE)
         self._watch(reader, lambda: self._read(reader))
 
     def _work(self, name: str, work: Callable[[], bytes], writer: int, signals: Iterable[int]) -> int:
@@ -62,6 +67,7 @@ class Errands:
             signal.set_wakeup_fd(-1)
             for number in signals:
                 signal.signal(number, signal.SIG_DFL)
+            os.nice(NICE)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             resource.setrlimit(resource.RLIMIT_CPU, (int(TIME), int(TIME)))
             result = work()

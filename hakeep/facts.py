@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import base64
 import json
-import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from hakeep.config.settled import Global, Script, Settings
 from hakeep.guard import Charge, charges, describe
+from hakeep.parcel import pack
+
+if TYPE_CHECKING:
+    from hakeep.config.settled_lvs import Director
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """`globals` holds what is plain or a script; what only the worker uses (FIFOs, limits, scheduling) is left out.
-    `groups` are the sync groups with their members; `tracking` tells whether there is something for that worker, `bfd`
-    is what the bfd worker gets, pickled (empty = nothing): to read all settings it would miss packets that are due.
-    `virtual_servers` are those that an instance goes by."""
+    `groups` are the sync groups with their members. `tracking` and `bfd` are what these workers get, pickled (empty =
+    there is nothing for them): it is only their part, without passwords, and to read all settings the bfd worker would
+    miss packets that are due. `virtual_servers` are those that an instance goes by."""
 
     globals: Global
     charges: tuple[Charge, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    tracking: bool = False
+    tracking: bytes = b""
     bfd: bytes = b""
     virtual_servers: frozenset[str] = frozenset()
 
@@ -57,8 +60,8 @@ def encode(settings: Settings) -> bytes:
             plain[each.name] = value
     return json.dumps({
         "globals": plain, "charges": describe(settings),
-        "groups": {group.name: group.members for group in settings.groups}, "tracking": settings.tracking is not None,
-        "bfd": base64.b64encode(pickle.dumps(settings.bfd)).decode() if settings.bfd is not None else "",
+        "groups": {group.name: group.members for group in settings.groups}, "tracking": _packed(settings.tracking),
+        "bfd": _packed(settings.bfd),
         "virtual_servers": sorted({
             track.name for instance in settings.vrrp for track in instance.tracks if track.kind == "virtual_server"}),
     }).encode()
@@ -70,8 +73,23 @@ def decode(line: bytes) -> Facts:
     known = {name: _value(value) for name, value in document["globals"].items()}
     groups = {name: tuple(members) for name, members in document["groups"].items()}
     return Facts(
-        Global(**known), charges(document["charges"]), groups, document["tracking"],
+        Global(**known), charges(document["charges"]), groups, base64.b64decode(document["tracking"]),
         base64.b64decode(document["bfd"]), frozenset(document["virtual_servers"]))
+
+
+def director(settings: Settings) -> Director | None:
+    """What the lvs worker gets. Who tells people of changes is the supervisor: that they are to be told is enough to
+    know there, without the relay's password and the webhook's address and key."""
+    whole = settings.lvs
+    if whole is None:
+        return None
+    known = whole.globals
+    return replace(whole, globals=replace(
+        known, smtp_login=(), notify_webhook="withheld" if known.notify_webhook else "", notify_webhook_secret=""))
+
+
+def _packed(part: object) -> str:
+    return base64.b64encode(pack(part)).decode() if part is not None else ""
 
 
 def _are_words(value: Any) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -24,9 +23,10 @@ from hakeep.config.settled import Settings
 from hakeep.errands import Errands
 from hakeep.facts import Facts
 from hakeep.options import Options
+from hakeep.parcel import Parcel, pack, unpack
 from hakeep.report.protocol import Outcome, Reloaded
 from hakeep.sdnotify import ServiceManager
-from hakeep.worker import ERROR, INFO, WARNING, Log, no_collection
+from hakeep.worker import ERROR, INFO, WARNING, Log
 
 #: Seconds that a new configuration is on trial, from its takeover and from a first death after that. What is new to the
 #: lvs worker may show only when servers have answered.
@@ -37,11 +37,11 @@ TRIALS = {"vrrp": TRIAL, "lvs": 30.0}
 FORGIVEN = ("lvs",)
 
 #: Seconds after which who ordered a reload is told which workers have not taken it over yet; the tool waits for 60, and
-#: reading takes up to 30 of them.
+#: reading may take some 30 of them.
 TAKEOVER = 25.0
 
 #: What cannot change while we run: files and tables are named after it.
-FIXED = ("instance", "net_namespace", "nftables_table")
+FIXED = ("instance", "net_namespace", "net_namespace_ipvs", "nftables_table")
 
 #: Of what is said about a new configuration, so many lines of so many characters are told to who ordered the reload.
 LINES, LETTERS = 200, 1000
@@ -60,11 +60,12 @@ Told = Callable[[Reloaded], None]
 
 
 class Version(NamedTuple):
-    """One configuration: as each worker gets it, pickled, and what the supervisor knows of it. `director` is empty
-    where there are no virtual servers. `evidence` tells whether it would be read again just so (`config.witness`)."""
+    """One configuration: as each worker gets it, and what the supervisor knows of it. `settings` are pickled;
+    `director` is empty where there are no virtual servers. `evidence` tells whether it would be read again just so
+    (`config.witness`)."""
 
     settings: bytes
-    director: bytes
+    director: Parcel
     facts: Facts
     evidence: bytes = b""
 
@@ -84,13 +85,6 @@ class Trial:
     crashes: int = 0
 
 
-def _pickled(settings: Settings) -> tuple[bytes, bytes]:
-    """What the vrrp worker gets, who has no use for thousands of real servers, and what the lvs worker gets."""
-    director = settings.lvs
-    with no_collection():
-        return pickle.dumps(replace(settings, lvs=None)), pickle.dumps(director) if director is not None else b""
-
-
 class InForce:
     """`changed(old)` is called when another configuration is in force, with what was known of the one before;
     `deliver(blob)` hands one to the vrrp worker. `signals` are those that a child is not to inherit."""
@@ -106,7 +100,9 @@ class InForce:
         self._changed = changed
         self._deliver = deliver
         self._signals = signals
-        self._now = Version(*_pickled(settings), facts.decode(facts.encode(settings)), options.evidence())
+        self._now = Version(
+            pack(replace(settings, lvs=None)), Parcel(value=facts.director(settings)),
+            facts.decode(facts.encode(settings)), options.evidence())
         self._trials: dict[str, Trial] = {}
         self._reloads = 0
         self._again = False
@@ -120,13 +116,26 @@ class InForce:
 
     @property
     def blob(self) -> bytes:
-        """The settings of the vrrp worker, pickled."""
+        """The settings of the vrrp worker, pickled; it has no use for thousands of real servers."""
         return self._now.settings
 
     @property
-    def director(self) -> bytes:
-        """Those of the lvs worker; empty where there are no virtual servers."""
+    def director(self) -> Parcel:
+        """Those of the lvs worker; empty where there are no virtual servers. At the start it is what was read itself,
+        which a worker inherits."""
         return self._now.director
+
+    def pack(self) -> None:
+        """Have a child make the pickle of what workers inherit, and keep that instead, which takes much less memory.
+        With ten thousands of servers it takes a second, in which the first worker has better things to do: so not
+        before that has taken over."""
+        director = self.director
+        if not director.sealed and not self._errands:
+            self._errands.send("packing", lambda: director.data, director.seal, self._signals)
+
+    def leave(self) -> None:
+        """In a child that directs nothing: let go of the virtual servers."""
+        self.director.drop()
 
     @property
     def facts(self) -> Facts:
@@ -141,6 +150,7 @@ class InForce:
         `told` is called when it is known what became of it.
         """
         self._next += [told] if told else []
+        self.pack()  # what is read has to be compared with it
         if self._errands:
             self._again = True
             return
@@ -173,15 +183,14 @@ class InForce:
         if settings is not None:
             said += [(WARNING, f"{name} changes only at a restart, not at a reload")
                      for name, value in self._fixed.items() if getattr(settings.globals, name) != value]
-            settings = replace(settings, globals=replace(settings.globals, **self._fixed))
-            present: Settings = pickle.loads(self.blob)
-            if self.director:
-                with no_collection():
-                    present = replace(present, lvs=pickle.loads(self.director))
+            settings = replace(
+                settings, globals=replace(settings.globals, **self._fixed), lvs=facts.director(settings))
+            present: Settings = replace(unpack(self.blob), lvs=self.director.value)
             if settings.lvs is not None:
                 settings = replace(settings, lvs=keep_marks(present.lvs, settings.lvs))
             said += [(INFO, f"Changed: {each}") for each in sentences(changes(present, settings))]
-            mine, director = _pickled(settings)
+            mine = pack(replace(settings, lvs=None))
+            director = self.director.data if settings.lvs == present.lvs else Parcel(value=settings.lvs).data
             evidence = self._options.evidence()
             lengths = b"%d %d" % (len(mine), len(evidence))
             result = b"\n".join((b"", facts.encode(settings), lengths, mine + evidence + director))
@@ -212,7 +221,7 @@ class InForce:
         head, _, rest = rest.partition(b"\n")
         lengths, _, rest = rest.partition(b"\n")
         end, length = map(int, lengths.split() or (0, 0))
-        blob, evidence, director = rest[:end], rest[end : end + length], rest[end + length :]
+        blob, evidence, director = rest[:end], rest[end : end + length], Parcel(rest[end + length :])
         said: Said = [(int(level), str(text)) for level, text in json.loads(first or UNREAD)]
         if not blob:
             self._log(ERROR, "the new configuration is not taken: keeping the running one")
@@ -268,6 +277,8 @@ class InForce:
 
     def taken_over(self, now: float, worker: str = "vrrp") -> None:
         """A worker runs with what is in force."""
+        if worker == "lvs":
+            self.pack()
         trial = self._trials.get(worker)
         if trial is not None:
             if self.awaited == [worker]:

@@ -7,15 +7,17 @@ kept for a worker that starts later.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from hakeep.aides import Aide
 from hakeep.in_force import InForce
 from hakeep.options import Options
+from hakeep.parcel import Parcel
 from hakeep.report.snapshot import SessionSnapshot, SnapshotError, ThingSnapshot, parts
+from hakeep.seat import Plumbing, Seat, Terms
+from hakeep.track.standing import Key
+from hakeep.track.streak import Memory
 from hakeep.vrrp.messages import Tracked
 from hakeep.worker import WARNING, Line, Log
 
@@ -24,39 +26,31 @@ T = TypeVar("T")
 
 class Lookout:
     """`hear(body)` is called with what is for users, `tell_vrrp(order)` reaches the vrrp worker and
-    `tell_session(name, up)` the lvs worker;
-    `watch` and `unwatch` belong to the loop, `leave()` lets a child go of what is the parent's."""
+    `tell_session(name, up)` the lvs worker.
+
+    These workers hold nothing. When one of them dies, what it said last goes on to count: a tracker that cannot be
+    asked is no reason to move addresses."""
 
     def __init__(
-        self, options: Options, in_force: InForce, log: Log, *, watch: Callable[[int, Callable[[], None]], None],
-        unwatch: Callable[[int], None], hear: Callable[[dict[str, Any]], None], leave: Callable[[], None],
-        tell_vrrp: Callable[[dict[str, Any]], object], tell_session: Callable[[str, bool], None],
+        self, options: Options, in_force: InForce, log: Log, plumbing: Plumbing, *,
+        hear: Callable[[dict[str, Any]], None], tell_vrrp: Callable[[dict[str, Any]], object],
+        tell_session: Callable[[str, bool], None],
     ) -> None:
         self._options = options
         self._in_force = in_force
         self._log = log
         self._hear_users = hear
-        self._leave_parent = leave
         self._tell_vrrp, self._tell_session = tell_vrrp, tell_session
         self._known: dict[tuple[str, str], Tracked] = {}
         self._documents: dict[str, list[Any]] = {}  # for users: of what is watched, and of BFD sessions
         self._shown: dict[str, Any] = {}  # the same, read
+        self._streaks: dict[Key, Memory] = {}  # how far the track worker's things had come that count
         self._session_memory: dict[str, Any] = {}  # what the next bfd worker needs to go on with its sessions
-        plumbing: dict[str, Any] = {"watch": watch, "unwatch": unwatch, "hear": self.hear, "leave": self._leave,
-                                    "respawn": options.respawn}
-        self.tracker = Aide("track", options.track_pid_file, log, be=self._be_tracker, **plumbing)
-        self.bfd = Aide("bfd", options.bfd_pid_file, log, be=self._be_bfd, **plumbing)
-        self.aides = (self.tracker, self.bfd)
-
-    @property
-    def working(self) -> bool:
-        """True while one of them is there."""
-        return any(aide.working for aide in self.aides)
-
-    @property
-    def wake_at(self) -> float:
-        """When to turn at the latest."""
-        return min(aide.wake_at for aide in self.aides)
+        tracker = Terms("track", options.track_pid_file, respawn=options.respawn)
+        bfd = Terms("bfd", options.bfd_pid_file, respawn=options.respawn)
+        self.tracker = Seat(tracker, log, plumbing, be=self._be_tracker, hear=self.hear)
+        self.bfd = Seat(bfd, log, plumbing, be=self._be_bfd, hear=self.hear)
+        self.seats = (self.tracker, self.bfd)
 
     def tracked(self) -> tuple[Tracked, ...]:
         """What is known now, for a new vrrp worker."""
@@ -83,10 +77,12 @@ class Lookout:
 
     def direct(self) -> None:
         """Have the workers that the configuration asks for, or none."""
-        facts, blob = self._in_force.facts, self._in_force.blob
-        self.tracker.deliver(blob if facts.tracking and self._options.vrrp else b"")
+        facts = self._in_force.facts
+        self.tracker.deliver(Parcel(facts.tracking if self._options.vrrp else b""))
+        if not self.tracker.wanted:
+            self._streaks.clear()
         sessions = facts.bfd if self._options.bfd else b""
-        self.bfd.deliver(sessions)
+        self.bfd.deliver(Parcel(sessions))
         if sessions:
             import hakeep.bfd.process  # noqa: F401  # a successor has no time for it: its neighbors are waiting
         else:
@@ -111,6 +107,13 @@ class Lookout:
                     self._know(Tracked("bfd", str(body["name"]), up, 0, str(body["why"])))
                 if body["checker"]:
                     self._tell_session(str(body["name"]), up)
+            case "remember" if "streaks" in body:
+                for kind, name, memory in body["streaks"]:
+                    if memory is None:
+                        self._streaks.pop((str(kind), str(name)), None)
+                    else:
+                        well, against, why, since = memory
+                        self._streaks[str(kind), str(name)] = Memory(bool(well), int(against), str(why), float(since))
             case "remember":
                 memory = {**self._session_memory, **body["sessions"]}
                 self._session_memory = {name: known for name, known in memory.items() if known is not None}
@@ -141,47 +144,25 @@ class Lookout:
         """There may be thousands of virtual servers that no instance goes by."""
         return tracked.kind != "virtual_server" or tracked.name in self._in_force.facts.virtual_servers
 
-    def turn(self, now: float) -> None:
-        """Look after both."""
-        for aide in self.aides:
-            aide.turn(now)
-
-    def ended(self, pid: int, code: int, now: float) -> None:
-        """A child has ended."""
-        for aide in self.aides:
-            aide.ended(pid, code, now)
-
     def stop(self) -> None:
         """Have both stop."""
-        for aide in self.aides:
-            aide.stop()
-
-    def leave(self) -> None:
-        """In a child that is somebody else."""
-        for aide in self.aides:
-            aide.leave()
-
-    def remove_files(self) -> None:
-        """All has ended."""
-        for aide in self.aides:
-            aide.remove_files()
+        for seat in self.seats:
+            seat.stop()
 
     # ------------------------------------------------------------------------------------------------- the children
 
-    def _leave(self) -> None:
-        self._leave_parent()
-        self.leave()
-
-    def _be_tracker(self, blob: bytes, line: Line) -> int:
+    def _be_tracker(self, line: Line) -> int:
         """What only this child uses is not imported before."""
+        self._in_force.leave()
         from hakeep.track import process
 
         first = self.tracker.restarts == 0
-        start = process.Start(parent=self.tracker.parent, first=first)
-        return process.main(pickle.loads(blob), line, self._log.child("hakeepd_track"), start)
+        start = process.Start(parent=self.tracker.parent, first=first, memory=self._streaks)
+        return process.main(self.tracker.parcel.value, line, self._log.child("hakeepd_track"), start)
 
-    def _be_bfd(self, blob: bytes, line: Line) -> int:
+    def _be_bfd(self, line: Line) -> int:
+        self._in_force.leave()
         from hakeep.bfd import process
 
         start = process.Start(parent=self.bfd.parent, memory=self._session_memory)
-        return process.main(pickle.loads(blob), line, self._log.child("hakeepd_bfd"), start)
+        return process.main(self.bfd.parcel.value, line, self._log.child("hakeepd_bfd"), start)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hakeep.pidfile import AlreadyRunning, PidFile
@@ -14,6 +16,29 @@ from hakeep.worker import ERROR, WARNING, Line, Log
 
 #: Exit status of a worker that died of a defect of ours (EX_SOFTWARE of sysexits.h).
 DEFECT = 70
+
+
+@dataclass
+class Child:
+    """A worker process as its parent knows it; `started` when it has said so. `born` is in monotonic seconds."""
+
+    pid: int
+    line: Line
+    born: float
+    started: bool = False
+    killed: bool = False
+
+    def kill(self) -> None:
+        """Kill it, once."""
+        if not self.killed:
+            self.killed = True
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def manner(code: int) -> str:
+    """How a process ended, by its exit code as of os.waitstatus_to_exitcode."""
+    return f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
 
 
 def fork_worker(be: Callable[[Line], int], log: Log) -> tuple[int, Line]:

@@ -118,7 +118,7 @@ class Requests:
         if self._stirred and self._watched and now >= self._leisure_until:
             self._stirred = False
             self._asked_at, self._leisure_until = now, now + LVS_FRESH
-            self.attendance.order({"do": "snapshot"})
+            self.attendance.seat.order({"do": "snapshot"})
         for at, connection in [pair for pair in self._waiting if pair[0] <= now]:
             self._waiting.remove((at, connection))
             self._lvs_is_late = "lvs" in self._owed
@@ -191,7 +191,7 @@ class Requests:
 
     def _send_status(self, connection: Connection) -> None:
         for piece in protocol.encode_status_around(
-                self.snapshot(), self._display.pieces if self.attendance.wanted else ()):
+                self.snapshot(), self._display.pieces if self.attendance.seat.wanted else ()):
             connection.send(piece)
 
     def snapshot(self) -> DaemonSnapshot:
@@ -203,20 +203,20 @@ class Requests:
             stale = "the vrrp worker is dead" if self._options.vrrp else ""
         elif worker.started and age > STALE:
             stale = f"the vrrp worker has not moved for {age:.1f} s"
-        director = self.attendance.worker
-        if director is None and self.attendance.wanted and not stale:
+        director = self.attendance.seat.worker
+        if director is None and self.attendance.seat.wanted and not stale:
             stale = "the lvs worker is dead"
         elif self._lvs_is_late and not stale:
             stale = "the lvs worker does not answer: virtual servers are shown as they were"
         workers = {name: each.pid for name, each in (("vrrp", worker), ("lvs", director)) if each is not None}
-        workers |= {aide.name: aide.pid for aide in self.lookout.aides if aide.working}
+        workers |= {seat.name: seat.pid for seat in self.lookout.seats if seat.pid}
         return DaemonSnapshot(
             version=__version__, pid=os.getpid(), workers=workers,
             started=self._started, config=self._options.config, instance=self._instance, routers=self._routers,
             groups=self._groups,
             recorder=self._events_kept, restarts=self.succession.restarts, stale=stale,
             packets=self._packets, flooded=self._flooded, backend=self._display.backend,
-            things=self.lookout.things, sessions=self.lookout.sessions)
+            things=self.lookout.things, sessions=self.lookout.sessions, posts=self.courier.shown(time.monotonic()))
 
     def _recorded(self, path: str) -> None:
         answer = protocol.encode_ok(paths=[path]) if path else protocol.encode_error("the recording cannot be written")
@@ -269,7 +269,7 @@ class Requests:
     def _obey(self, connection: Connection, request: protocol.Request) -> None:
         if isinstance(request, protocol.Status | protocol.Watch):
             connection.watching = isinstance(request, protocol.Watch)
-            workers = (("vrrp", self.succession), ("lvs", self.attendance), ("bfd", self.lookout.bfd))
+            workers = (("vrrp", self.succession), ("lvs", self.attendance.seat), ("bfd", self.lookout.bfd))
             self._owed = {name for name, room in workers if room.order({"do": "snapshot"})}
             self._asked_at, self._stirred = time.monotonic(), False
             if self._owed:
@@ -340,7 +340,7 @@ class Requests:
             where = f" in virtual_server {request.virtual}" if request.virtual else ""
             return protocol.encode_error(f"there is no real_server {request.ip} {request.port}{where}")
         order = Ordered(request.what, ip_address(request.ip), request.port, request.virtual, request.weight)
-        self.attendance.order({"do": "order", **order._asdict(), "ip": request.ip})
+        self.attendance.seat.order({"do": "order", **order._asdict(), "ip": request.ip})
         try:
             self._overrides.put(order)
         except OSError as error:

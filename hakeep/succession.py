@@ -11,7 +11,6 @@ stood still, and a worker gets all of its time anew before anything is held agai
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,11 +21,11 @@ from typing import Any
 from hakeep.guard import Guard, release, release_routing
 from hakeep.in_force import InForce
 from hakeep.kernel.nft import Support
-from hakeep.offspring import fork_worker, note_pid
+from hakeep.offspring import Child, fork_worker, manner, note_pid
 from hakeep.options import Options
+from hakeep.parcel import unpack
 from hakeep.pidfile import PidFile
 from hakeep.sdnotify import ServiceManager
-from hakeep.vrrp import process
 from hakeep.vrrp.messages import Commanded, Tracked
 from hakeep.worker import ERROR, INFO, WARNING, Line, Log, SharedPage
 
@@ -47,17 +46,12 @@ HOPELESS = (1, 2, 4)
 
 
 @dataclass
-class Worker:
+class Worker(Child):
     """One vrrp worker process. `late_since` is when its heartbeat was first found too old, NEVER while it is fresh."""
 
-    pid: int
-    line: Line
-    born: float
-    started: bool = False
     late_since: float = NEVER
     released: bool = False
     recorded: bool = False
-    killed: bool = False
 
 
 class Sockets:
@@ -184,6 +178,8 @@ class Succession:
     def _be_worker(self, line: Line, parent: int, respawned: bool) -> int:
         """The child's side of the fork."""
         self._leave()
+        from hakeep.vrrp import process
+
         if self._pid_file is not None:
             self._pid_file.leave()
         start = process.Start(
@@ -192,7 +188,7 @@ class Succession:
             tracked=self._tracked(),
         )
         log = self._log.child("hakeepd_vrrp")
-        return process.main(pickle.loads(self._in_force.blob), line, self._page, log, start)
+        return process.main(unpack(self._in_force.blob), line, self._page, log, start)
 
     # ------------------------------------------------------------------------------------------------- life
 
@@ -242,7 +238,7 @@ class Succession:
         if not worker.started:
             if now - max(worker.born, self._fair_since) > START_MAX:
                 self._log(ERROR, f"the vrrp worker has not started within {START_MAX:g} s: killing it")
-                self._kill(worker)
+                worker.kill()
             return
         late = now - max(self._page.heartbeat, self._fair_since)
         if late <= self._guard.patience:
@@ -256,18 +252,13 @@ class Succession:
         age = now - self._page.heartbeat
         if late > self._guard.kill_after:
             self._log(ERROR, f"the vrrp worker has not moved for {age:.1f} s: killing it")
-            self._kill(worker)
+            worker.kill()
         elif not worker.released:
             worker.released = self.release(f"the vrrp worker has not moved for {age:.2f} s")
             if not worker.recorded:  # it may still be able to say what it was doing
                 worker.recorded = True
                 with suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGQUIT)
-
-    def _kill(self, worker: Worker) -> None:
-        worker.killed = True
-        with suppress(ProcessLookupError):
-            os.kill(worker.pid, signal.SIGKILL)
 
     # ------------------------------------------------------------------------------------------------- death
 
@@ -280,7 +271,7 @@ class Succession:
         self._bury()
         if self._stop_since < NEVER:
             return
-        how = f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
+        how = manner(code)
         self._deaths = [at for at in self._deaths if at > now - DEATH_WINDOW] + [now]
         if code != 0 and self._options.respawn and self._in_force.crashed(how, now):
             self.restarts += 1
@@ -352,7 +343,7 @@ class Succession:
         if now - self._page.heartbeat < 1.0 and now - self._stop_since < STOP_MAX:
             return  # it is still at it: many links take their time
         self._log(WARNING, "the vrrp worker does not stop: killing it")
-        self._kill(worker)
+        worker.kill()
 
     def remove_files(self) -> None:
         """All has ended."""

@@ -2,8 +2,8 @@
 
 A poll loop: no trio, no threads, and nothing that waits. What could take long (parsing a new configuration, writing a
 dump) is done by a short-lived child. What there is to do stands in five rooms: `succession` (the vrrp worker and those
-that follow it), `attendance` (the same for the lvs worker), `lookout` (for the track and bfd workers), `in_force` (the
-configuration, and reloads) and `requests` (what users ask).
+that follow it), `attendance` (the same for the lvs worker) and `lookout` (for the track and bfd workers), which have
+the life of these in common (`seat`), `in_force` (the configuration, and reloads) and `requests` (what users ask).
 
 If the supervisor itself is killed, the kernel tells the workers (PR_SET_PDEATHSIG) and they stop as they would on TERM.
 """
@@ -36,6 +36,7 @@ from hakeep.pidfile import PidFile
 from hakeep.post import Courier
 from hakeep.requests import Requests
 from hakeep.sdnotify import ServiceManager
+from hakeep.seat import Plumbing
 from hakeep.succession import Succession
 from hakeep.vrrp.fence import table_name
 from hakeep.worker import NOTICE, WARNING, Log, SharedPage
@@ -73,16 +74,15 @@ class Supervisor:
             watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear, leave=self._leave_as_vrrp,
             standby=self.requests.standby_orders, tracked=lambda: self.lookout.tracked(), give_up=self._give_up,
         )
+        plumbing = Plumbing(self._watch, self._unwatch, self._leave_seat)
         self.attendance = self.requests.attendance = Attendance(
-            options, log, watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear,
-            leave=self._leave_as_lvs,
-            orders=self.requests.lvs_orders,
-        )
+            options, log, plumbing, hear=self.requests.hear, orders=self.requests.lvs_orders)
         self.attendance.in_force = self.in_force
         self.lookout = self.requests.lookout = Lookout(
-            options, self.in_force, log, watch=self._watch, unwatch=self._unwatch, hear=self.requests.hear,
-            leave=self._leave_as_lookout, tell_vrrp=self.succession.order, tell_session=self.attendance.session_is,
+            options, self.in_force, log, plumbing, hear=self.requests.hear, tell_vrrp=self.succession.order,
+            tell_session=self.attendance.session_is,
         )
+        self.seats = (self.attendance.seat, *self.lookout.seats)
         self.courier = self.requests.courier = Courier(log, self._watch, self._unwatch)
         self.courier.configure(self.in_force.facts.globals)
         self.stopping = False
@@ -127,7 +127,7 @@ class Supervisor:
     def _busy(self) -> bool:
         """While there is a worker, or, unless we are stopping, will be one."""
         if self.stopping:
-            working = any((self.succession.worker, self.attendance.worker, self.lookout.working))
+            working = self.succession.worker is not None or any(seat.worker is not None for seat in self.seats)
             return working or self.courier.farewell(time.monotonic())
         return bool(self.succession.expected or not self.options.vrrp or self.errands)
 
@@ -135,6 +135,8 @@ class Supervisor:
         """Have the lvs worker that the configuration asks for, or none."""
         if self.options.lvs:
             self.attendance.deliver(self.in_force.director)
+        else:
+            self.in_force.pack()
         self.lookout.direct()
 
     def _reap(self) -> None:
@@ -148,8 +150,8 @@ class Supervisor:
                 return
             code, now = os.waitstatus_to_exitcode(status), time.monotonic()
             self.succession.ended(pid, code, now)
-            self.attendance.ended(pid, code, now)
-            self.lookout.ended(pid, code, now)
+            for seat in self.seats:
+                seat.ended(pid, code, now)
             self.courier.ended(pid, code, now)
 
     def _catch_signals(self) -> None:
@@ -161,14 +163,14 @@ class Supervisor:
 
     def _pause(self) -> float:
         now = time.monotonic()
-        return max(0.0, min(now + TURN, self.succession.wake_at, self.attendance.wake_at, self.lookout.wake_at,
-                            self.courier.wake_at, self.requests.wake_at) - now)
+        return max(0.0, min(now + TURN, self.succession.wake_at, self.courier.wake_at, self.requests.wake_at,
+                            *(seat.wake_at for seat in self.seats)) - now)
 
     def _turn(self, now: float, late: bool) -> None:
         self._reap()
         self.succession.turn(now, late)
-        self.attendance.turn(now)
-        self.lookout.turn(now)
+        for seat in self.seats:
+            seat.turn(now)
         self.courier.turn(now)
         if not self.options.vrrp:  # with it, its heartbeat must be fresh as well
             self.manager.alive(now)
@@ -189,8 +191,8 @@ class Supervisor:
         self.courier.close()
         self.control.close()
         self.succession.remove_files()
-        self.attendance.remove_files()
-        self.lookout.remove_files()
+        for seat in self.seats:
+            seat.remove_files()
         self.pid_file.remove()
         self.log(NOTICE, f"Stopped hakeep v{__version__}")
 
@@ -281,18 +283,15 @@ class Supervisor:
 
     def _leave_as_vrrp(self) -> None:
         self._leave()
-        self.attendance.leave()
-        self.lookout.leave()
+        self.in_force.leave()
+        for seat in self.seats:
+            seat.leave()
 
-    def _leave_as_lvs(self) -> None:
+    def _leave_seat(self) -> None:
         self._leave()
         self.succession.leave()
-        self.lookout.leave()
-
-    def _leave_as_lookout(self) -> None:
-        self._leave()
-        self.succession.leave()
-        self.attendance.leave()
+        for seat in self.seats:
+            seat.leave()
 
     # ------------------------------------------------------------------------------------------------- plumbing
 

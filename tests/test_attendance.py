@@ -1,12 +1,10 @@
-"""Who attends to the lvs worker: started, told, replaced with growing pauses, dismissed."""
+"""What is particular to the lvs worker: what is kept for the next one, and who empties the table."""
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,12 +15,15 @@ from typing import Any
 import pytest
 
 from hakeep import attendance as module
+from hakeep import seat
 from hakeep.attendance import Attendance
 from hakeep.lvs import process
 from hakeep.options import Options
+from hakeep.parcel import Parcel
 from hakeep.worker import Line
+from tests.desk import Desk as Lines
 
-DIRECTOR, OTHER, THIRD = b"a director", b"another one", b"a third one"
+DIRECTOR, OTHER, THIRD = Parcel(value="a director"), Parcel(value="another one"), Parcel(value="a third one")
 
 
 class Ledger:
@@ -47,81 +48,33 @@ class Ledger:
         return False
 
 
-class Desk:
+class Desk(Lines):
     """An attendance whose workers are only lines: nothing is forked."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.workers: list[Line] = []
+        super().__init__(monkeypatch)
         self.heard: list[dict[str, Any]] = []
-        self.readers: dict[int, Callable[[], None]] = {}
-        self.logged: list[str] = []
-        self.befores: list[bytes | None] = []
-        monkeypatch.setattr(module, "fork_worker", self.fork)
+        self.befores: list[Parcel | None] = []
         paths = {each.name: folder / each.name for each in fields(Options) if each.type == "Path"}
-        options = Options(config="", dump_stem="", **paths)
+        self.keep_options(Options(config="", dump_stem="", **paths))
+
+    def keep_options(self, options: Options) -> None:
+        """Begin anew with these."""
+        self.options = options
         self.it = Attendance(
-            options, self, watch=self.readers.__setitem__,  # type: ignore[arg-type]
-            unwatch=self.readers.pop, hear=self.heard.append, leave=lambda: None, orders=tuple)
+            options, self, self.plumbing, hear=self.heard.append, orders=tuple)  # type: ignore[arg-type]
+        self.seat = self.it.seat
         self.ledger = Ledger()
         self.it.in_force = self.ledger  # type: ignore[assignment]
 
-    def __call__(self, level: int, text: str) -> None:
-        """It is the log as well."""
-        self.logged.append(text)
-
-    def child(self, ident: str) -> Desk:
-        return self
-
-    def fork(self, be: object, log: object) -> tuple[int, Line]:
-        ours, theirs = socket.socketpair()
-        self.workers.append(Line(theirs, trusting=True))
+    def fork(self, be: Callable[[Line], int], log: object) -> tuple[int, Line]:
         self.befores.append(self.it.before)
-        return os.getpid() + len(self.workers), Line(ours, trusting=False)
-
-    def told(self) -> list[Any]:
-        """What the present worker has been told since it was asked last."""
-        return [message.body for message in self.workers[-1].receive()]
-
-    def says(self, **body: Any) -> None:
-        self.workers[-1].send(body)
-        for reader in list(self.readers.values()):
-            reader()
-
-    def dies(self, code: int = -9, after: float = 0.0) -> float:
-        """The present worker ends; in how many seconds another one is to start (inf = never)."""
-        assert self.it.worker is not None
-        now = time.monotonic()
-        self.it.worker.born = now - after
-        self.it.ended(self.it.worker.pid, code, now)
-        return self.it.wake_at - now
+        return super().fork(be, log)
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(tmp_path, monkeypatch)
-
-
-def test_there_is_a_worker_while_there_is_something_to_direct(desk: Desk, tmp_path: Path) -> None:
-    desk.it.deliver(b"")
-    assert desk.it.worker is None
-    desk.it.deliver(DIRECTOR)
-    assert desk.it.worker is not None and (tmp_path / "lvs_pid_file").read_text().strip() == str(desk.it.worker.pid)
-    desk.it.deliver(DIRECTOR)
-    assert desk.told() == []
-    desk.it.deliver(b"")
-    assert desk.told() == [{"do": "stop", "keep": False}]
-    assert desk.dies(0) == float("inf")
-
-
-def test_pauses_grow_and_begin_anew(desk: Desk) -> None:
-    desk.it.deliver(DIRECTOR)
-    pauses = []
-    for _ in range(9):
-        pauses.append(round(desk.dies()))
-        desk.it.turn(desk.it.wake_at)
-    assert pauses == [0, 1, 2, 4, 8, 16, 32, 60, 60]
-    assert round(desk.dies(after=module.STEADY + 1)) == 0
-    assert desk.it.restarts == 9
 
 
 def test_what_is_known_is_kept_for_the_next_one(desk: Desk) -> None:
@@ -131,13 +84,6 @@ def test_what_is_known_is_kept_for_the_next_one(desk: Desk) -> None:
     assert desk.it._memory == {"a": "down"}
     desk.says(do="lvs_snapshot", virtual_servers=[])
     assert desk.heard == [{"do": "lvs_snapshot", "virtual_servers": []}]
-
-
-def test_what_it_said_last_counts_although_it_is_dead(desk: Desk) -> None:
-    desk.it.deliver(DIRECTOR)
-    desk.workers[-1].send({"do": "remember", "checks": {"a": "down"}})
-    desk.dies()
-    assert desk.it._memory == {"a": "down"}
 
 
 def test_states_of_routers_are_told_once(desk: Desk) -> None:
@@ -157,51 +103,11 @@ def test_bfd_sessions_are_told_once_and_kept_for_the_next_one(desk: Desk) -> Non
     assert desk.it._sessions == {"peer": True}
 
 
-def test_one_that_was_to_go_and_is_wanted_again_is_replaced_at_once(desk: Desk) -> None:
-    desk.it.deliver(DIRECTOR)
-    desk.it.deliver(b"")
-    desk.it.deliver(OTHER)
-    assert desk.told() == [{"do": "stop", "keep": False}]
-    assert desk.dies(0) <= 0
-    desk.it.turn(time.monotonic())
-    assert desk.it.worker is not None
-
-
-def test_one_that_does_not_stop_is_killed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(module.os, "kill", lambda pid, number: killed.append((pid, number)))
-    desk.it.deliver(DIRECTOR)
-    assert desk.it.worker is not None
-    desk.it.stop()
-    desk.it.turn(time.monotonic())
-    assert not killed
-    desk.it.turn(time.monotonic() + module.STOP_MAX + 1)
-    desk.it.turn(time.monotonic() + module.STOP_MAX + 2)
-    assert killed == [(desk.it.worker.pid, 9)]
-    assert desk.it.wake_at == float("inf"), "whoever waits for its death must not do so in a circle"
-    assert desk.dies() == float("inf")
-
-
-@pytest.mark.parametrize("body", [{"do": "remember", "checks": 7}, {"do": "router"}, [], 7, None])
-def test_words_without_sense_end_the_worker_and_not_us(desk: Desk, monkeypatch: pytest.MonkeyPatch, body: Any) -> None:
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(module.os, "kill", lambda pid, number: killed.append((pid, number)))
-    monkeypatch.setattr(desk.it, "_hear", lambda body: body["name"])
-    desk.it.deliver(DIRECTOR)
-    assert desk.it.worker is not None
-    data = json.dumps(body).encode()
-    desk.workers[-1].sock.send(b"J" + len(data).to_bytes(4, "big") + data)
-    for reader in list(desk.readers.values()):
-        reader()
-    assert killed == [(desk.it.worker.pid, 9)]
-    assert round(desk.dies()) == 0
-
-
 @pytest.mark.parametrize("keep", [False, True])
 def test_what_stays_at_the_end_does_not_stay_when_it_is_not_configured_any_more(desk: Desk, keep: bool) -> None:
     desk.it._options = replace(desk.it._options, keep_ipvs=keep)
     desk.it.deliver(DIRECTOR)
-    desk.it.deliver(b"")
+    desk.it.deliver(Parcel())
     assert desk.told() == [{"do": "stop", "keep": False}]
     desk.dies(0)
     desk.it.deliver(DIRECTOR)
@@ -217,79 +123,56 @@ def test_the_table_of_one_that_died_is_emptied_by_another(
     desk.it._options = replace(desk.it._options, keep_ipvs=keep)
     desk.it.deliver(DIRECTOR)
     desk.dies()
-    blobs: list[bytes] = []
+    parcels: list[Parcel] = []
     monkeypatch.setattr(
-        module, "fork_worker", lambda be, log: (blobs.append(desk.it._blob), desk.fork(be, log))[1])
+        seat, "fork_worker", lambda be, log: (parcels.append(desk.seat.parcel), desk.fork(be, log))[1])
     if stops:
         desk.it.stop()
     else:
-        desk.it.deliver(b"")
-    assert blobs == [DIRECTOR] * another
+        desk.it.deliver(Parcel())
+    assert parcels == [DIRECTOR] * another
     if another:
         assert desk.told() == [{"do": "stop", "keep": False}]
         assert desk.dies(-9) == float("inf"), "it has had its chance"
-    assert desk.it.worker is None and desk.it.wake_at == float("inf")
+    assert desk.seat.worker is None and desk.seat.wake_at == float("inf")
 
 
-def test_one_that_has_gone_silent_is_killed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(module.os, "kill", lambda pid, number: killed.append((pid, number)))
+def test_one_that_starts_with_ten_thousands_of_servers_may_be_silent(desk: Desk) -> None:
     desk.it.deliver(DIRECTOR)
-    assert desk.it.worker is not None
-    late = time.monotonic() + module.SILENT_MAX + 1
-    desk.it.turn(late)
-    desk.it.turn(late + module.LOOK_ON + 1)
-    assert not killed, "one that has not started yet may have ten thousands of servers to read"
+    late = time.monotonic() + 10 * module.SILENT_MAX
+    desk.seat.turn(late)
+    desk.seat.turn(late + seat.LOOK_ON + 1)
+    assert not desk.killed
     desk.says(do="started")
-    desk.it.turn(late)
-    desk.says(do="alive")
-    desk.it.turn(late)
-    assert not killed, "all of us stood still"
-    desk.it.worker.heard_at = late
-    desk.it.turn(late)
-    desk.it.turn(late + module.LOOK_ON + 1)
-    assert not killed
-    desk.it.turn(late + module.SILENT_MAX + 1)
-    desk.it.turn(late + module.SILENT_MAX + module.LOOK_ON + 2)
-    desk.it.turn(late + module.SILENT_MAX + module.LOOK_ON + 3)
-    assert killed == [(desk.it.worker.pid, 9)]
+    assert desk.logged == ["LVS start-up complete"]
+    desk.seat.turn(late)
+    desk.seat.turn(late + seat.LOOK_ON + 1)
+    assert desk.killed == [desk.seat.pid]
 
 
 def test_only_the_first_worker_does_what_lvs_flush_says(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table that a dead one left has clients."""
     starts: list[process.Start] = []
     monkeypatch.setattr(process, "main", lambda director, line, log, start: starts.append(start))
-    monkeypatch.setattr(module.pickle, "loads", lambda blob: blob)
     monkeypatch.setattr(
-        module, "fork_worker", lambda be, log: (be(Line(socket.socketpair()[0], trusting=True)), desk.fork(be, log))[1])
+        seat, "fork_worker", lambda be, log: (be(Line(socket.socketpair()[0], trusting=True)), desk.fork(be, log))[1])
     desk.it.deliver(DIRECTOR)
     desk.dies()
-    desk.it.turn(time.monotonic())
+    desk.seat.turn(time.monotonic())
     desk.it._options = replace(desk.it._options, vrrp=False)
     desk.dies()
-    desk.it.turn(desk.it.wake_at)
+    desk.seat.turn(desk.seat.wake_at)
     assert [start.flush for start in starts] == [True, False, False]
     assert [start.alone for start in starts] == [False, False, True], "who runs the script of the general FIFO"
 
 
 def test_only_the_second_order_to_stop_is_a_hurry(desk: Desk) -> None:
     desk.it.deliver(DIRECTOR)
-    desk.it.deliver(b"")
+    desk.it.deliver(Parcel())
     desk.it.stop()
     assert len(desk.told()) == 1, "it goes already, and has a table to empty"
     desk.it.stop()
     assert len(desk.told()) == 1
-
-
-def test_a_child_lets_go_of_what_is_the_parents_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal to a child that is still importing must not reach the parent by the descriptor that both have."""
-    monkeypatch.setitem(sys.modules, "hakeep.lvs.process", None)
-    monkeypatch.delattr("hakeep.lvs.process", raising=False)
-    left: list[str] = []
-    monkeypatch.setattr(desk.it, "_leave", lambda: left.append("left"))
-    with pytest.raises(ImportError):
-        desk.it._be_worker(None, os.getpid())  # type: ignore[arg-type]
-    assert left == ["left"]
 
 
 # --- what became of a configuration
@@ -301,8 +184,8 @@ def test_a_configuration_counts_as_taken_when_the_worker_says_so(desk: Desk) -> 
     assert desk.ledger.taken == 0, "it has begun"
     desk.says(do="taken")
     assert desk.ledger.taken == 1
-    desk.it.deliver(pickle.dumps(OTHER))
-    desk.it.deliver(pickle.dumps(THIRD))
+    desk.it.deliver(OTHER)
+    desk.it.deliver(THIRD)
     desk.says(do="taken")
     assert desk.ledger.taken == 1, "it has the second of three"
     desk.says(do="taken")
@@ -312,27 +195,23 @@ def test_a_configuration_counts_as_taken_when_the_worker_says_so(desk: Desk) -> 
 def test_nothing_to_direct_is_in_force_when_the_table_is_empty(desk: Desk) -> None:
     desk.it.deliver(DIRECTOR)
     desk.says(do="taken")
-    desk.it.deliver(b"")
+    desk.it.deliver(Parcel())
     assert desk.ledger.taken == 1
     desk.dies(0)
     assert desk.ledger.taken == 2
     desk.it.deliver(DIRECTOR)
-    desk.it.deliver(b"")
+    desk.it.deliver(Parcel())
     desk.says(do="taken")
     assert desk.ledger.taken == 2, "what it says of what nobody wants any more"
     desk.dies(0)
     assert desk.ledger.taken == 3
 
 
-def test_deaths_are_told_and_counted_since_the_reload(desk: Desk) -> None:
+def test_deaths_are_told(desk: Desk) -> None:
     desk.it.deliver(DIRECTOR)
     desk.dies()
-    assert desk.ledger.deaths == ["was killed by signal 9"] and "since the reload" not in desk.logged[-1]
-    desk.it.deliver(OTHER)
-    desk.dies()
-    desk.it.turn(desk.it.wake_at)
-    desk.dies(1)
-    assert "exited with status 1 (death 2 since the reload at " in desk.logged[-1]
+    assert desk.ledger.deaths == ["was killed by signal 9"]
+    assert desk.logged[-1].endswith(": starting another one; the kernel's table stays as it is meanwhile")
 
 
 def test_the_next_one_clears_away_what_the_one_before_made(desk: Desk) -> None:
@@ -343,33 +222,29 @@ def test_the_next_one_clears_away_what_the_one_before_made(desk: Desk) -> None:
     desk.says(do="taken")
     desk.it.deliver(OTHER)
     desk.dies()
-    desk.it.turn(desk.it.wake_at)
+    desk.seat.turn(desk.seat.wake_at)
     desk.says(do="started")
     desk.dies()  # and back again
-    assert desk.it.worker is not None
+    assert desk.seat.worker is not None
     assert desk.befores == [None, DIRECTOR, OTHER]
     desk.dies()
-    desk.it.turn(desk.it.wake_at)
+    desk.seat.turn(desk.seat.wake_at)
     assert desk.befores[-1] is None, "what was to be cleared away may be what kills"
 
 
 def test_where_nobody_is_to_be_respawned_the_daemon_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[int] = []
-    monkeypatch.setattr(module.signal, "raise_signal", raised.append)
-    desk.it._options = replace(desk.it._options, respawn=False)
+    monkeypatch.setattr(seat.signal, "raise_signal", raised.append)
+    desk.keep_options(replace(desk.options, respawn=False))
     desk.it.deliver(DIRECTOR)
     assert desk.dies() == float("inf"), "no other one"
     assert raised == [signal.SIGTERM] and desk.ledger.deaths == []
     desk.it.stop()
-    assert desk.it.worker is None and len(desk.workers) == 1, "not even to empty the table"
+    assert desk.seat.worker is None and len(desk.workers) == 1, "not even to empty the table"
 
 
-def test_one_that_ends_because_it_is_to_end_ends_nothing_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.signal, "raise_signal", lambda number: pytest.fail("the daemon goes on"))
-    desk.it._options = replace(desk.it._options, respawn=False)
-    desk.it.deliver(DIRECTOR)
-    desk.it.deliver(b"")
-    desk.dies(0)
-    desk.it.deliver(DIRECTOR)
-    desk.it.stop()
-    desk.dies(0)
+def test_who_directs_only_does_not_wait_for_vrrp() -> None:
+    """A third of the modules, and of the time until the first check, would be those of the vrrp worker."""
+    ask = "import sys, hakeep.supervisor, hakeep.lvs.process; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    assert "hakeep.vrrp.engine" not in found and "hakeep.vrrp.process" not in found

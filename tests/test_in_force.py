@@ -16,6 +16,7 @@ from hakeep.config.settled_lvs import Director
 from hakeep.facts import Facts
 from hakeep.in_force import TAKEOVER, TRIAL, TRIALS, InForce
 from hakeep.options import Options
+from hakeep.parcel import Parcel
 from hakeep.report.protocol import Outcome, Reloaded
 
 
@@ -66,6 +67,9 @@ class Desk:
         self.next = to
         self.in_force.reload(self.tell)
         self.work()
+        self.in_force.turn()
+        if self.pending:  # what was read at the start had to be packed first
+            self.work()
 
     @property
     def priority(self) -> int:
@@ -237,6 +241,41 @@ def test_what_changes_is_logged(desk: Desk) -> None:
     ]
 
 
+# --- what the first worker inherits
+
+
+def test_what_was_read_at_the_start_is_packed_when_it_is_taken_over(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, with_servers(100, "a"))
+    first = desk.in_force.director
+    desk.in_force.taken_over(1.0)
+    assert not first.sealed and not desk.pending, "the vrrp worker's word says nothing of the other"
+    desk.in_force.taken_over(1.0, "lvs")
+    desk.in_force.taken_over(1.1, "lvs")
+    assert len(desk.pending) == 1
+    desk.work()
+    assert first.sealed and backend(desk.in_force.director) == "a" and desk.in_force.director is first
+    desk.in_force.taken_over(1.2, "lvs")
+    assert not desk.pending
+
+
+def test_a_reload_waits_until_there_is_something_to_compare_it_with(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, with_servers(100, "a"))
+    desk.next = with_servers(100, "a")
+    told: list[Reloaded] = []
+    desk.in_force.reload(told.append)
+    desk.pending.pop()[1](b"")  # the child failed
+    assert desk.in_force.director.sealed and told == []
+    desk.in_force.turn()
+    desk.work()
+    assert [each.outcome for each in told] == [Outcome.UNCHANGED]
+
+
+def test_who_directs_nothing_lets_go_of_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, with_servers(100, "a"))
+    desk.in_force.leave()
+    assert not desk.in_force.director
+
+
 # --- two workers
 
 
@@ -253,8 +292,8 @@ def with_servers(priority: int, name: str) -> Settings:
     return replace(settings(priority), lvs=Director(backend=name))
 
 
-def backend(blob: bytes) -> str:
-    found: Director = pickle.loads(blob)
+def backend(parcel: Parcel) -> str:
+    found: Director = parcel.value
     return found.backend
 
 

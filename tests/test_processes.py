@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hakeep.control import Connection, ControlSocket, InUse
-from hakeep.errands import Errands
+from hakeep.errands import NICE, Errands
 from hakeep.pidfile import AlreadyRunning, PidFile
 from hakeep.report import protocol
 from hakeep.sdnotify import ServiceManager
@@ -116,6 +116,13 @@ def test_an_errand_that_hangs_is_ended() -> None:
     loop.errands.end_overdue(time.monotonic() + 3600)
     loop.until(lambda: bool(got))
     assert got == [b""]
+
+
+def test_an_errand_gives_way_to_adverts_and_checks() -> None:
+    loop, got = Loop(), []
+    loop.errands.send("ask", lambda: str(os.nice(0)).encode(), got.append, ())
+    loop.until(lambda: bool(got))
+    assert int(got[0]) == min(19, os.nice(0) + NICE)
 
 
 def test_an_errand_does_not_keep_the_parents_signals() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from hakeep import requests as module
 from hakeep.options import Options
+from hakeep.post import Courier
 from hakeep.report import protocol
 from hakeep.requests import Requests
 from hakeep.worker import Log, SharedPage
@@ -26,7 +27,8 @@ class Room:
         self.orders: list[dict[str, Any]] = []
         self.worker: Any = SimpleNamespace(pid=1, started=True)
         self.wanted, self.restarts, self.stopping = True, 0, False
-        self.aides, self.things, self.sessions = (), (), ()
+        self.seats, self.things, self.sessions = (), (), ()
+        self.seat = self
 
     def order(self, order: dict[str, Any]) -> bool:
         self.orders.append(order)
@@ -72,6 +74,7 @@ class Desk:
         self.vrrp, self.lvs = Room(), Room()
         self.it.succession, self.it.attendance = self.vrrp, self.lvs  # type: ignore[assignment]
         self.it.lookout = Room()  # type: ignore[assignment]
+        self.it.courier = Courier(nothing, nothing, nothing)
         self.it.lookout.bfd = SimpleNamespace(order=lambda order: False)  # type: ignore[assignment]
 
     def client(self, request: protocol.Request) -> Client:

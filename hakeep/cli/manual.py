@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hakeep.cli import hakeep, hakeepd
+from hakeep.cli import daemon_options, hakeep
 from hakeep.config.forms.man import conf_page
 from hakeep.config.forms.page import Code, Element, Item, Page, Para, Section, Subsection, chapter, mdoc
 
@@ -70,8 +70,8 @@ _TOOL_STATUS = """
 
 def daemon_page() -> Page:
     """hakeepd(8)."""
-    there = [option for option in hakeepd.OPTIONS if not option.absent]
-    absent = [option for option in hakeepd.OPTIONS if option.absent]
+    there = [option for option in daemon_options.OPTIONS if not option.absent]
+    absent = [option for option in daemon_options.OPTIONS if option.absent]
     body: list[Element] = [Section("DESCRIPTION"), *chapter(_DAEMON), Section("OPTIONS")]
     body += [Item(*_option_term(option), (Para(_sentence(option.text)),)) for option in there]
     body += [Section("OPTIONS OF KEEPALIVED THAT ARE MISSING"), Para("They are known, and refused with these words.")]
@@ -82,7 +82,7 @@ def daemon_page() -> Page:
                 (("hakeep", 1), ("hakeep.conf", 5)))
 
 
-def _option_term(option: hakeepd.Option) -> tuple[str, str]:
+def _option_term(option: daemon_options.Option) -> tuple[str, str]:
     names = f"-{option.short}, --{option.long}" if option.short else f"--{option.long}"
     return names, {"": "", "required": option.meta, "optional": f"[{option.meta}]"}[option.argument]
 

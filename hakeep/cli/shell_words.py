@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import NamedTuple
 
-from hakeep.cli import hakeep, hakeepd
+from hakeep.cli import daemon_options, hakeep
 from hakeep.cli.manual import commands
 
 #: What the placeholder of an argument says about the words that fit: files, directories, or a kind that
@@ -69,10 +69,10 @@ def _fitting(action: argparse.Action) -> Fitting:
 def daemon() -> Command:
     """hakeepd."""
     options = []
-    for option in hakeepd.OPTIONS:
+    for option in daemon_options.OPTIONS:
         if not option.absent:
             names = (*([f"-{option.short}"] if option.short else []), f"--{option.long}")
-            known = Fitting("", tuple(hakeepd.SIGNUMS)) if option.long == "signum" else Fitting(
+            known = Fitting("", tuple(daemon_options.SIGNUMS)) if option.long == "signum" else Fitting(
                 KINDS.get(option.meta, ""))
             options.append(Option(names, option.text, known if option.argument == "required" else None))
     return Command("hakeepd", "the daemon", tuple(options), Fitting())

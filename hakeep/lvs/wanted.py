@@ -156,7 +156,7 @@ def _among(
     """The changes among the destinations of one service (rule 2)."""
     quiet: list[TableChange] = []
     for key, wish in wishes.items():
-        there = present.get(key)
+        there = present.get(key) if present else None  # addresses are slow to look up
         change: TableChange
         if there is None:
             change = Add(key, wish)

@@ -10,11 +10,12 @@
 * late: hakeepd with a table in memory, in namespaces of its own; so many of the real servers are asked every second.
   The longest time between two checks of one of them, in milliseconds: while nothing happens, while the file is read
   again as it was, and while it is read again with one comment more. And how long both readings take.
-* uml: whole daemons on the real IPVS of User Mode Linux (package user-mode-linux), one after the other. Seconds from
+* uml: whole daemons on the real IPVS of User Mode Linux (package user-mode-linux), one boot each. Seconds from
   the start until the table has everything, and until one says that it has read the file again; memory of the
   processes; and with ten servers in front of which somebody is listening, milliseconds from the daemon's word (its
   FIFO) that one is down until the kernel's table has it no more. Only ratios mean anything there.
-* load: the first part of it.
+* load: the first part of it. On a machine that has other things to do as well, what counts is the processor time that
+  the host needed for it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ DAEMONS = {
     "hakeepd": [sys.executable, "-m", "hakeep.cli.hakeepd", "-C", "-n", "-l", "-D", "-G"],
 }
 FIFO = "/run/fifo"
+
+#: What says, in the folder of results, that a daemon was started, and that the table has everything.
+BEGAN, LOADED = "began", "loaded"
 
 #: Real servers whose checks find somebody, and how often each of them dies.
 NEAR, DEATHS = 10, 1
@@ -230,9 +234,10 @@ def _ip(first: int, number: int) -> str:
 class Daemon:
     """One in front of the kernel's table; within, its life is a measurement."""
 
-    def __init__(self, name: str, virtual: int, real: int, more: bool) -> None:
+    def __init__(self, name: str, virtual: int, real: int, more: bool, marks: Path) -> None:
         self.name = name
         self.more = more
+        self.marks = marks
         self.config = Path("/run/large.conf")
         self.log = Path(f"/run/{name}.log")
         self.virtual, self.real = virtual, real
@@ -256,10 +261,12 @@ class Daemon:
     def measure(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         listeners = [socket.create_server(("127.0.0.1", 10000 + n), backlog=100) for n in range(NEAR)]
+        (self.marks / BEGAN).touch()
         began = time.monotonic()
         with self.running() as daemon:
             _wait(lambda: entries() >= (self.virtual, self.real * 0.99), 20 + self.real / 200)  # some fail already
             found["load s"] = time.monotonic() - began
+            (self.marks / LOADED).touch()
             time.sleep(5)
             found["memory MiB"] = memory(daemon.pid)
             if not self.more:
@@ -335,8 +342,10 @@ def memory(parent: int) -> dict[str, float]:
     found = {}
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     for pid in (parent, *map(int, children)):
-        share = next(line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line[:4] == "Pss:")
-        found[f"{Path(f'/proc/{pid}/comm').read_text().strip()} {pid}"] = int(share.split()[1]) / 1024
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a child on an errand has come to its end
+            name, rows = (Path(f"/proc/{pid}/{what}").read_text() for what in ("comm", "smaps_rollup"))
+            share = next(line for line in rows.splitlines() if line[:4] == "Pss:")
+            found[f"{name.strip()} {pid}"] = int(share.split()[1]) / 1024
     return found
 
 
@@ -353,10 +362,42 @@ def _inside(folder: Path, scenes: list[str]) -> None:
     for scene in scenes:
         name, virtual, real, *more = scene.split("-")
         try:
-            found = Daemon(name, int(virtual), int(real), not more).measure()
+            found = Daemon(name, int(virtual), int(real), not more, folder).measure()
         except BaseException as error:
             found = {"error": repr(error), "log": Path(f"/run/{name}.log").read_text(errors="replace")[-2000:]}
         (folder / f"{scene}.json").write_text(json.dumps(found))
+
+
+class Spending(threading.Thread):
+    """Notes the processor time of the UML with this folder when it makes its marks there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self._folder = folder
+        self._at: dict[str, float] = {}
+
+    def run(self) -> None:
+        for mark in (BEGAN, LOADED):
+            while not (self._folder / "results" / mark).exists():
+                time.sleep(0.02)
+            self._at[mark] = self._spent()
+
+    def _spent(self) -> float:
+        """Of all processes of its session: each one within has one here."""
+        words = f"uml_dir={self._folder}/".encode()
+        ticks: dict[str, int] = {}
+        session = ""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                found = (process / "stat").read_text().rpartition(")")[2].split()
+                ticks[found[3]] = ticks.get(found[3], 0) + sum(map(int, found[11:15]))
+                if words in (process / "cmdline").read_bytes():
+                    session = found[3]
+        return ticks[session] / os.sysconf("SC_CLK_TCK")
+
+    def seconds(self) -> float:
+        """Between the marks; nan when they were not made."""
+        return self._at.get(LOADED, float("nan")) - self._at.get(BEGAN, float("nan"))
 
 
 def uml(daemons: str, virtual: int, real: int, limit: float, what: str) -> None:
@@ -365,13 +406,16 @@ def uml(daemons: str, virtual: int, real: int, limit: float, what: str) -> None:
     sys.path.insert(0, str(ROOT / "netns-lab"))
     import boot
 
-    scenes = [f"{name}-{virtual}-{real}{'-load' if what == 'load' else ''}" for name in daemons.split(",")]
-    with tempfile.TemporaryDirectory() as folder:
-        found = boot.play(Path(folder), scenes, limit, player=str(Path(__file__).resolve()),
-                          modules=("ipv6", "ip_vs", "ip_vs_wlc"))
-    for scene, record in found.items():
+    for daemon in daemons.split(","):  # each in a kernel of its own: the second one would take half as long again
+        scene = f"{daemon}-{virtual}-{real}{'-load' if what == 'load' else ''}"
+        with tempfile.TemporaryDirectory() as folder:
+            spending = Spending(Path(folder))
+            spending.start()
+            found = boot.play(Path(folder), [scene], limit, player=str(Path(__file__).resolve()),
+                              modules=("ipv6", "ip_vs", "ip_vs_wlc"))
         print(scene)
-        for name, value in record.items():
+        print(f"  load, processor time of the host s: {spending.seconds():.2f}")
+        for name, value in found[scene].items():
             if isinstance(value, list):
                 value = f"median {sorted(value)[len(value) // 2]:.2f}, {min(value):.2f} to {max(value):.2f}"
             print(f"  {name}: {value}")

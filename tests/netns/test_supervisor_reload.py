@@ -26,25 +26,35 @@ FRAGILE = """
 import sys, time
 from hakeep.cli import hakeepd
 from hakeep.vrrp import process
+from hakeep.vrrp.process.orders import Orders
+from hakeep.vrrp.process.upward import Upward
 
 class Killed(Exception): pass
 
-def fatal(worker):
-    return any(instance.priority == 66 for instance in worker.settings.vrrp)
+def fatal(settings):
+    return any(instance.priority == 66 for instance in settings.vrrp)
 
-def before(name):
-    whole = getattr(process.VrrpProcess, name)
-    def breaking(worker, *more):
-        if fatal(worker) or any(getattr(i, "priority", 0) == 66 for i in getattr(more and more[0], "vrrp", ())):
-            raise Killed(name)
-        return whole(worker, *more)
-    setattr(process.VrrpProcess, name, breaking)
+def before():
+    whole = Orders._reload
+    def breaking(orders, settings):
+        if fatal(settings):
+            raise Killed("before")
+        whole(orders, settings)
+    Orders._reload = breaking
+
+def halfway():
+    whole = Upward.hand_up_sockets
+    def breaking(upward):
+        if fatal(upward._engine.settings):
+            raise Killed("halfway")
+        whole(upward)
+    Upward.hand_up_sockets = breaking
 
 def soon_after():
     turn = process.VrrpProcess._turn
     since = []
     def breaking(worker, *more):
-        if fatal(worker):
+        if fatal(worker.settings):
             since.append(time.monotonic())
             if time.monotonic() - since[0] > 0.4:
                 raise Killed("soon after")
@@ -55,7 +65,7 @@ def soon_after():
 sys.exit(hakeepd.main())
 """
 
-MOMENTS = {"before": 'before("_reload")', "halfway": 'before("_hand_up_sockets")', "after": "soon_after()"}
+MOMENTS = {"before": "before()", "halfway": "halfway()", "after": "soon_after()"}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,10 @@ def held(pid: int) -> set[str]:
     """The sockets and locked files that a process has open."""
     found = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        target = str(link.readlink())
-        if target.startswith("socket:") or target.endswith(".pid"):
-            found.add(target)
+        with suppress(FileNotFoundError):  # it was closed just now
+            target = str(link.readlink())
+            if target.startswith("socket:") or target.endswith(".pid"):
+                found.add(target)
     return found
 
 

@@ -25,7 +25,7 @@ from hakeep.lvs.ledger import Ledger
 from hakeep.lvs.wanted import same_destination, same_service
 from hakeep.objects.diff import Remove, Replace
 from hakeep.objects.ipvs import DestinationKey, Service, ServiceKey, Timeouts, Usage
-from hakeep.worker import ERROR, INFO, WARNING, Log
+from hakeep.worker import ERROR, INFO, WARNING, Log, no_collection
 
 T = TypeVar("T")
 
@@ -171,7 +171,8 @@ class TableLane:
         if self._everything or self._names:
             names = () if self._everything else tuple(self._names)
             self._everything, self._names = False, set()
-            todo, refused = self._possible(backend, self._engine.changes(self._have, names))
+            with no_collection():  # there may be ten thousands of them, and all are needed
+                todo, refused = self._possible(backend, self._engine.changes(self._have, names))
             refused += await backend.apply(todo) if todo else []
             self._note(todo, refused)
             self._complaint = ""

@@ -16,8 +16,8 @@ import trio
 
 from hakeep.kernel import netns
 from hakeep.kernel.nft import Nft, NftError, NftMonitor, reason
+from hakeep.kernel.quarrel import Quarrel
 from hakeep.lvs.marks import MarkTable, to_deletions, to_script
-from hakeep.vrrp.process.quarrel import Quarrel
 from hakeep.worker import ERROR, NOTICE, WARNING, Log
 
 #: Seconds until nftables is asked again when it refuses.
