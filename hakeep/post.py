@@ -26,6 +26,7 @@ from hakeep.config.settled import Global
 from hakeep.notify import mail, webhook
 from hakeep.notify.news import News, Told
 from hakeep.notify.outbox import FRESH_PAUSE, NEVER, Letter, Outbox, Outcome
+from hakeep.report.snapshot import PostSnapshot
 from hakeep.worker import ERROR, WARNING
 
 #: What the postman's interpreter runs: nothing of the environment or the site, only our own package.
@@ -291,6 +292,17 @@ class Courier:
     def wake_at(self) -> float:
         """When to turn at the latest."""
         return min(route.wake_at for route in self._routes)
+
+    def shown(self, now: float) -> tuple[PostSnapshot, ...]:
+        """For status: each way that the configuration has, or on which something still waits."""
+        settings, ago = self._settings, time.time() - now
+        return tuple(
+            PostSnapshot(kind, len(outbox), ago + (outbox.oldest_at or 0.0) if outbox else 0.0, outbox.dropped,
+                         outbox.last_error)
+            for kind, outbox, used in (
+                ("alert mail", self.mail.outbox, bool(settings.mails)),
+                ("webhook", self.webhook.outbox, bool(settings.notify_webhook)))
+            if used or outbox)
 
     def turn(self, now: float) -> None:
         """Look after everything once."""

@@ -21,6 +21,7 @@ from hakeep.config.settled import Global
 from hakeep.notify import outbox
 from hakeep.notify.news import News
 from hakeep.post import Courier, Route
+from hakeep.report.snapshot import PostSnapshot
 from tests.notify.relay import DEADLINE, Talk, answers, drips, hangs, relay, resets, serving
 
 #: What a turn of the supervisor's loop may take at most, in seconds: to start a process takes some of it.
@@ -160,7 +161,8 @@ def test_who_hangs_delays_nobody(
         loop.until(lambda: len(office.letters) == 51)
     assert loop.longest < TURN
     assert loop.said == [
-        "alert mail cannot be sent, trying again: it does not answer in time", "alert mail can be sent again"]
+        f"alert mail cannot be sent, trying again: 127.0.0.1 port {office.port}: it does not answer in time",
+        "alert mail can be sent again"]
 
 
 def test_mails_of_one_instance_come_in_order_though_the_relay_is_gone_for_a_while(loop: Loop) -> None:
@@ -349,3 +351,24 @@ def test_where_nothing_can_be_started_all_else_goes_on(loop: Loop, monkeypatch: 
         assert len(loop.said) == 1 and "cannot be started, trying again" in loop.said[0]
         monkeypatch.undo()
         loop.until(lambda: office.letters)
+
+
+def test_what_could_not_be_sent_is_shown_with_its_age_and_why(loop: Loop) -> None:
+    loop.it.configure(Global())
+    assert loop.it.shown(time.monotonic()) == ()
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    loop.it.configure(replace(mail(port), notify_webhook=f"http://127.0.0.1:{port}/x", smtp_queue_max=2))
+    assert loop.it.shown(time.monotonic()) == (PostSnapshot("alert mail"), PostSnapshot("webhook"))
+    before = time.time()
+    for state in ("MASTER", "BACKUP", "FAULT"):
+        loop.news(state=state)
+    loop.until(lambda: all(post.trouble for post in loop.it.shown(time.monotonic())))
+    letters, posts = loop.it.shown(time.monotonic())
+    assert (letters.waiting, letters.dropped, posts.waiting, posts.dropped) == (2, 1, 1, 0)
+    assert "refused" in letters.trouble and "refused" in posts.trouble
+    assert all(before - 0.1 < post.since < time.time() + 0.1 for post in (letters, posts))
+    with serving(relay(), on=socket.create_server(("127.0.0.1", port))) as office:
+        loop.until(lambda: not loop.it.mail.outbox)
+        assert len(office.letters) == 2
+    assert loop.it.shown(time.monotonic())[0] == PostSnapshot("alert mail")

@@ -163,11 +163,10 @@ class Inquiry:
                 self.due = now
             return []
         weight, percent = before.weight, before.percent
-        if result.weight is not None:
-            if isinstance(self.check.probe, AgentProbe):
-                percent = result.weight
-            else:
-                weight = result.weight
+        if not isinstance(self.check.probe, AgentProbe):
+            weight = result.weight  # a script that does not say is content with the configured one (keepalived 2.2.7)
+        elif result.weight is not None:
+            percent = result.weight
         if (
             before.up and before.proved and weight == before.weight and percent == before.percent
             and result.drain == before.drain

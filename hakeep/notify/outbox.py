@@ -74,6 +74,22 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting) + (self.on_the_way is not None)
 
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest that is not sent yet was written, None when there is none."""
+        found = [letter.at for letter in (self.on_the_way, self._waiting.oldest()) if letter is not None]
+        return min(found, default=None)
+
+    @property
+    def dropped(self) -> int:
+        """How many had to make room since something was sent last."""
+        return self._dropped
+
+    @property
+    def last_error(self) -> str:
+        """Why the last one was not sent, "" once one was."""
+        return self.trouble or (f"the last one {self._complaint}" if self._complaint else "")
+
     def put(self, letter: Letter) -> None:
         """Have it sent. One that does not fit makes room for itself at the expense of the oldest."""
         if self._newest_only:
@@ -205,12 +221,18 @@ class Waiting:
         self.due_at()
         return self._take_first(self._by_due[0][2])
 
+    def oldest(self) -> Letter | None:
+        """The one that has waited longest."""
+        heap = self._by_age
+        while heap and not self._is_first(heap[0][1], heap[0][0]):
+            heappop(heap)
+        return self._lines[heap[0][1]][0] if heap else None
+
     def drop_oldest(self) -> Letter:
         """Take out the one that has waited longest."""
-        heap = self._by_age
-        while not self._is_first(heap[0][1], heap[0][0]):
-            heappop(heap)
-        return self._take_first(heap[0][1])
+        oldest = self.oldest()
+        assert oldest is not None
+        return self._take_first(oldest.about)
 
     def _take_first(self, about: Hashable) -> Letter:
         line = self._lines[about]

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from hakeep.config.settled import MULTICAST4, MULTICAST6, Fifo, Global, Notify, Settings, VrrpInstance
 from hakeep.report.address_text import address_text
 from hakeep.report.dump_json import script_text
+from hakeep.report.dump_routing import static_lines, virtual_lines
 from hakeep.report.dump_tracking import definition_lines, group_lines, track_lines
 from hakeep.report.snapshot import AddressSnapshot, RouterSnapshot, ThingSnapshot
 
@@ -27,7 +28,8 @@ def render_data(
     An instance without a snapshot is shown as configured, in state INIT: without `routers` this dumps a configuration.
     """
     by_name = {router.name: router for router in routers}
-    lines = ["------< Global definitions >------", *_globals(settings.globals), "------< VRRP Topology >------"]
+    lines = ["------< Global definitions >------", *_globals(settings.globals), *static_lines(settings)]
+    lines.append("------< VRRP Topology >------")
     for instance in settings.vrrp:
         lines += _instance(instance, by_name.get(instance.name) or _as_configured(instance), zone)
     lines += group_lines(settings, by_name)
@@ -88,6 +90,7 @@ def _instance(instance: VrrpInstance, router: RouterSnapshot, zone: tzinfo | Non
         *_announcing(instance),
         *_election(instance, router),
         *_address_lines(router.addresses),
+        *virtual_lines(instance),
         *_peers(instance),
         *track_lines(track for track in instance.tracks if not track.group),
         *_notify(instance.notify),

@@ -13,6 +13,7 @@ from typing import Any
 
 from hakeep.config.settled import Notify, Script, Settings, VrrpInstance
 from hakeep.config.settled_track import TrackProcess, TrackScript
+from hakeep.report.routing_text import route_text, rule_text
 from hakeep.report.snapshot import RouterSnapshot, ThingSnapshot
 
 #: Numbers of the states.
@@ -107,6 +108,9 @@ def _data(instance: VrrpInstance, router: RouterSnapshot, commands: Mapping[str,
                  for address in router.addresses if address.advertised is advertised]
         if texts:
             data[key] = texts
+    data |= {key: lines for key, lines in (
+        ("vroutes", [route_text(entry) for entry in instance.routes]),
+        ("vrules", [rule_text(entry) for entry in instance.rules])) if lines}
     data |= _tracked(instance, commands)
     data["auth_type"] = AUTH_TYPES[instance.auth_type]
     if instance.auth_type:

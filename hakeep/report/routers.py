@@ -45,7 +45,7 @@ def snapshot(
 ) -> RouterSnapshot:
     """One router, see `snapshots`."""
     settings, holding = router.settings, router.holding
-    other = router.master if router.master != router.source else None  # a MASTER follows itself
+    other = router.watch.master if router.watch.master != router.source else None  # a MASTER follows itself
     fence = unfenced.get(router.name)
     lease, lease_text = _lease(router, now)
     return RouterSnapshot(
@@ -60,20 +60,20 @@ def snapshot(
         vmac=router.devices.made,
         source=str(router.source) if router.source else "",
         priority=settings.priority,
-        base_priority=router.base_priority,
-        effective_priority=router.priority,
+        base_priority=router.rank.base,
+        effective_priority=router.rank.priority,
         master=str(other) if other else None,
-        master_priority=router.master_priority if other else 0,
-        master_advert_int=router.master_interval,
+        master_priority=router.watch.master_priority if other else 0,
+        master_advert_int=router.watch.master_interval,
         addresses=_addresses(engine, router, known),
         lease=lease,
         lease_text=lease_text,
         fence=f"off: {fence}" if fence else "active",
-        standby=router.standby,
-        impaired=router.impaired,
+        standby=router.rank.standby,
+        impaired=router.rank.impaired,
         contested=holding.contested,
         group=router.group.name if router.group is not None else "",
-        tracks=tuple(_track(watched, now) for watched in router.tracking),
+        tracks=tuple(_track(watched, now) for watched in router.rank.tracking),
         bounds=bounds(router, bool(fence)),
         counters=dict(router.counters),
     )
@@ -101,8 +101,8 @@ def packets(engine: Engine, floods: int) -> dict[str, int]:
     """What the worker counts for all routers together: `discarded` packets, of which `malformed` are those too short to
     say for which router they are; those of `unknown_vrids`; and how many `floods` of bad packets there were."""
     return {
-        "discarded": engine.discarded, "malformed": engine.malformed, "unknown_vrids": engine.unknown_vrids,
-        "floods": floods,
+        "discarded": engine.reception.discarded, "malformed": engine.reception.malformed,
+        "unknown_vrids": engine.reception.unknown_vrids, "floods": floods,
     }
 
 
@@ -137,7 +137,7 @@ def bounds(router: VirtualRouter, unfenced: bool) -> str:
     """In words: how long nobody may hold the addresses after a crash, and how long two may."""
     settings = router.settings
     down = settings.down_timer_adverts * settings.advert_int
-    nobody = f"without a holder for at most {router.down_interval + 0.2:.2f} s after a crash"
+    nobody = f"without a holder for at most {router.watch.down_interval + 0.2:.2f} s after a crash"
     if not unfenced:
         return f"{nobody}, with two for at most 5 ms"
     if router.holding.lease is None:

@@ -241,6 +241,18 @@ class SessionSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class PostSnapshot:
+    """One way on which people are told, "alert mail" or "webhook": how many news wait, the oldest of them `since` when
+    (0 = none waits), how many were `dropped` since something was sent last, and why the last one could not be sent."""
+
+    kind: str
+    waiting: int = 0
+    since: float = 0.0
+    dropped: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonSnapshot:
     """The whole daemon.
 
@@ -249,7 +261,7 @@ class DaemonSnapshot:
     `stale` is empty while the workers are alive, else a sentence that says who has been silent for how long.
     `packets` counts what no router could: see `report.routers.packets`. `flooded`: bad packets come so fast that the
     kernel drops what it can tell apart, not counted, until they cease. `backend` is where virtual servers live.
-    `things` and `sessions` are what the track worker watches, and BFD sessions.
+    `things` and `sessions` are what the track worker watches, and BFD sessions. `posts` are the ways that are in use.
     """
 
     version: str = ""
@@ -269,6 +281,7 @@ class DaemonSnapshot:
     virtual_servers: tuple[VirtualSnapshot, ...] = ()
     things: tuple[ThingSnapshot, ...] = ()
     sessions: tuple[SessionSnapshot, ...] = ()
+    posts: tuple[PostSnapshot, ...] = ()
 
 
 #: What the fields of each class hold.
@@ -276,7 +289,7 @@ _HINTS: dict[type, dict[str, Any]] = {
     kind: get_type_hints(kind)
     for kind in (
         AddressSnapshot, TrackSnapshot, GroupSnapshot, RouterSnapshot, UsageSnapshot, CheckSnapshot, RealSnapshot,
-        VirtualSnapshot, ThingSnapshot, SessionSnapshot, DaemonSnapshot)
+        VirtualSnapshot, ThingSnapshot, SessionSnapshot, PostSnapshot, DaemonSnapshot)
 }
 
 

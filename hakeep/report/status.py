@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from hakeep.report import status_tracking
 from hakeep.report.duration import render_duration
-from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, RouterSnapshot, TrackSnapshot
+from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, PostSnapshot, RouterSnapshot
+from hakeep.report.status_tracking import tracked
 from hakeep.report.status_virtual import details as virtual_details
 from hakeep.report.status_virtual import render as render_virtual
 from hakeep.report.table import BOLD, DIM, GREEN, RED, YELLOW, Cell, ago, flow, paint, printable, table
@@ -38,7 +39,8 @@ def render_status(
         lines += ["", "No VRRP instances are configured."]
     if snapshot.groups:
         lines += ["", *_groups(snapshot, width, color)]
-    lines += [paint(note, YELLOW, color) for note in _notes(snapshot)]
+    notes = [*_notes(snapshot), *_unsent(snapshot.posts, now), *status_tracking.amiss(snapshot.routers)]
+    lines += ["", *(paint(note, YELLOW, color) for note in notes)] if notes else []
     if verbose:
         for router in snapshot.routers:
             lines += ["", *_details(router, now, color)]
@@ -76,7 +78,19 @@ def _notes(snapshot: DaemonSnapshot) -> list[str]:
     if snapshot.restarts:
         times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
         notes.append(f"! a worker has died and was started again {times}")
-    return ["", *notes] if notes else []
+    return notes
+
+
+def _unsent(posts: Sequence[PostSnapshot], now: float) -> list[str]:
+    """What people have not been told; what is only on its way is no news."""
+    notes = []
+    for post in posts:
+        if post.trouble or post.dropped:
+            waiting = f"{post.waiting} not sent yet" if post.waiting else "nothing waits"
+            since = f", the oldest for {render_duration(now - post.since)}" if post.since else ""
+            lost = f", {post.dropped} dropped" if post.dropped else ""
+            notes.append(f"! {post.kind}: {waiting}{since}{lost}: {printable(post.trouble) or 'too many at once'}")
+    return notes
 
 
 # ------------------------------------------------------------------------------------------------------- the table
@@ -114,20 +128,6 @@ def _groups(snapshot: DaemonSnapshot, width: int, color: bool) -> list[str]:
         for group in snapshot.groups
     ]
     return [line for lines in table(rows, width, color) for line in lines]
-
-
-def _tracked(track: TrackSnapshot) -> str:
-    """One thing that a router goes by, in words."""
-    state = "not known yet" if track.well is None else "well" if track.well else "failed"
-    if track.kind == "file" and track.well is not None:
-        state = f"says {track.value}"
-    if track.why:
-        state += f" ({track.why})"
-    if track.steady_in:
-        state += f", unsteady: counts as well in {track.steady_in:.0f} s (flap {track.flaps})"
-    effect = "FAULT" if track.fault else f"{track.effect:+d}" if track.effect else "no effect"
-    weight = f"weight {track.weight}{' reverse' if track.reverse else ''}{f', of {track.group}' if track.group else ''}"
-    return printable(f"{track.kind} {track.name}: {state}: {effect} ({weight})")
 
 
 def _master(router: RouterSnapshot) -> str:
@@ -178,7 +178,6 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
         "master": _master(router)
         + (f", adverts every {router.master_advert_int:g}s" if router.master_advert_int else ""),
         "sync group": router.group,
-        "goes by": "; ".join(map(_tracked, router.tracks)),
         "fence": router.fence,
         "lease": "" if _lease(router) == "-" else _lease(router),
         "bounds": router.bounds,
@@ -187,6 +186,7 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
     }
     lines = [paint(printable(router.name), BOLD, color)]
     lines += [f"  {name + ':':12}{printable(text)}" for name, text in facts.items() if text]
+    lines += [f"  {'' if index else 'goes by:':12}{tracked(track)}" for index, track in enumerate(router.tracks)]
     for address in router.addresses:
         kind = "" if address.advertised else " (not in adverts)"
         lines.append(f"  {'address:':12}{printable(address.text)}{kind}: {_presence(address)}")

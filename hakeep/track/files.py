@@ -25,13 +25,16 @@ from hakeep.kernel.inotify import Happened, Inotify
 from hakeep.track.number import LENGTH, is_gibberish, leading_number
 from hakeep.track.standing import PACE, Key, Standing
 from hakeep.track.telling import Teller
-from hakeep.worker import ERROR, WARNING
+from hakeep.worker import ERROR, NOTICE, WARNING
 
 #: Seconds between two looks at a file of which nothing is heard.
 LOOK = 2.0
 
 #: Seconds after which a look that does not end is spoken of.
 PATIENCE = 5.0
+
+#: What is said of a file that is not there. That may be meant so, or its name is misspelt.
+NO_FILE = "there is no such file: it counts as 0"
 
 #: What is asked of the directory of a file, of the nearest one where that is missing, and of those above.
 _ENTRIES = inotify.CREATE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.DELETE
@@ -207,17 +210,18 @@ class Files:
         self._complain(watching, "its file system does not answer: the number stays as it was")
 
     def _read(self, watching: Watching, look: Look, latency: float) -> None:
-        number = leading_number(look.data or b"")
-        if look.data != watching.data or not watching.standing.runs:
-            watching.data = look.data
-            watching.standing.looked(not look.complaint, look.complaint or f"read {number}", latency)
-            self._teller.counted()
-        complaint = look.complaint
+        number, complaint = leading_number(look.data or b""), look.complaint
         if number is None:
             number = watching.standing.value
             complaint = f"its number needs more than 32 bits: {number} stays in force"
+        why = complaint or (NO_FILE if look.data is None else f"the number is {number}")
+        if look.data != watching.data or not watching.standing.runs:
+            if look.data is None and not watching.standing.runs:
+                self._teller.log(NOTICE, f"track_file {watching.thing.name}: {watching.thing.path}: {NO_FILE}")
+            watching.data = look.data
+            watching.standing.looked(not complaint, complaint or why, latency)
+            self._teller.counted()
         self._complain(watching, complaint)
-        why = look.complaint or ("there is no such file" if look.data is None else f"the number is {number}")
         self._teller.judge(watching.standing, True, why, number)
 
     def _complain(self, watching: Watching, complaint: str) -> None:

@@ -74,7 +74,7 @@ class Probes:
         delays = first_starts([thing.rhythm.interval for _, thing in fresh])
         for (key, thing), delay in zip(fresh, delays, strict=True):
             streak = Streak(thing.rhythm.rise, thing.rhythm.fall)
-            asking = self._asked[key] = Asking(thing, self._teller.begin(key), streak, delay)
+            asking = self._asked[key] = Asking(thing, self._teller.resume(key, streak), streak, delay)
             if self._nursery is not None:
                 self._nursery.start_soon(self._ask_on, asking)
         self._kit = Kit()  # authorities may have changed
@@ -113,10 +113,9 @@ class Probes:
         why = why[:LONGEST_WHY]
         asking.standing.looked(well, why, time.monotonic() - began)
         self._teller.counted()
-        if asking.streak.count(well):
+        if self._teller.count(asking.standing, asking.streak, well, why):
             kind, name = asking.standing.key
             self._teller.log(INFO, f"track_{kind} {name} {'succeeded' if well else 'failed'} ({why})")
-            self._teller.judge(asking.standing, well, why)
 
     async def _answer(self, thing: Probed) -> tuple[bool, str]:
         """Whether it is well, and a sentence."""

@@ -70,7 +70,7 @@ class TrackWorker:
         self._tracking = tracking
         self._line = line
         self._log = log
-        self._board = Board()
+        self._board = Board(start.memory)
         self._news = trio.Event()
         self._stop = trio.Event()
         teller = Teller(self._board, log, self._notice)

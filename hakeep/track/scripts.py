@@ -34,7 +34,8 @@ REMIND = 60.0
 #: Where systemd says that it is the one who started this machine (sd_booted(3)).
 SYSTEMD = Path("/run/systemd/system")
 
-#: What systemctl is-active says beside 0 (systemctl(1), "Exit status").
+#: What systemctl is-active says beside 0 (systemctl(1), "Exit status"). Up to version 252 at least it says the first of
+#: these also of a unit that there is not.
 _INACTIVE, _UNKNOWN = 3, 4
 
 _Account = tuple[str | None, str | None, bool, bool]
@@ -66,7 +67,7 @@ class Job:
 
 class Scripts:
     """The room of commands. With init_fail a script has failed at the `first` worker's start, or when a reload adds it;
-    of one that was there before, what was known last counts until its first result."""
+    one that was there before goes on from where it was, also where its command is a new one, as with keepalived."""
 
     def __init__(self, teller: Teller, first: bool = True) -> None:
         self._teller = teller
@@ -100,8 +101,8 @@ class Scripts:
     def _make(self, key: Key, thing: TrackScript | TrackUnit, account: _Account, new: bool) -> Job:
         failed = new and isinstance(thing, TrackScript) and thing.init_fail
         rhythm = thing if isinstance(thing, TrackScript) else thing.rhythm
-        job = Job(thing, account, self._teller.begin(key), Streak(rhythm.rise, rhythm.fall, failed=failed),
-                  rhythm.interval, rhythm.timeout)  # fmt: skip
+        streak = Streak(rhythm.rise, rhythm.fall, failed=failed)
+        job = Job(thing, account, self._teller.resume(key, streak), streak, rhythm.interval, rhythm.timeout)
         job.command = Command(
             _argv(thing), *account, began=lambda: self._began(job), ended=lambda status: self._ended(job, status),
             refused=lambda reason: self._refused(job, reason), lost=lambda: self._over(job))  # fmt: skip
@@ -198,11 +199,8 @@ class Scripts:
 
     def _count(self, job: Job, success: bool, why: str, said: str) -> None:
         """Tell when the judgement changes."""
-        changed = job.streak.count(success)
-        job.standing.count = job.streak.result
-        if changed:
+        if self._teller.count(job.standing, job.streak, success, why):
             self._teller.log(INFO, said)
-            self._teller.judge(job.standing, success, why)
 
 
 def _account(thing: TrackScript | TrackUnit, tracking: Tracking) -> _Account:
@@ -231,5 +229,5 @@ def _says(status: int) -> str:
 
 
 def _unit_says(status: int) -> str:
-    said = {0: "active", _INACTIVE: "not active", _UNKNOWN: "there is no such unit"}.get(status)
+    said = {0: "active", _INACTIVE: "not active, or not known", _UNKNOWN: "there is no such unit"}.get(status)
     return said or f"systemctl {_says(status)}"

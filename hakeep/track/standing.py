@@ -1,5 +1,7 @@
 """What is known of each thing, and what is to be told when.
 
+What counts its successes and failures in a row leaves a `Memory` with the parent, who gives it to the next worker.
+
 Changes are told at once, but of one thing at most twenty a second: what comes in between is told when its time has
 come, and only the last of it. The whole, for status, is told twice a second at most, and only what somebody would
 notice makes it that often: that commands have run once more may wait.
@@ -7,11 +9,12 @@ notice makes it that often: that commands have run once more may wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hakeep.track.rota import Rota
+from hakeep.track.streak import Memory, Streak
 
 #: What a thing is called: kind and name.
 Key = tuple[str, str]
@@ -71,9 +74,11 @@ class Standing:
 
 
 class Board:
-    """All that are watched."""
+    """All that are watched. `memory` is what another worker has left behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Mapping[Key, Memory] | None = None) -> None:
+        self._memory: dict[Key, Memory] = dict(memory or {})
+        self._unkept: dict[Key, Memory | None] = {}  # what the parent does not know yet; None = it may forget that
         self._all: dict[Key, Standing] = {}
         self._untold: Rota[Key] = Rota()
         self._whole_at = float("-inf")
@@ -88,7 +93,28 @@ class Board:
             if standing.told is not None:
                 standing.told = None
                 self._untold.set(key, float("-inf"))
+        for key in self._memory.keys() - self._all.keys():
+            del self._memory[key]
+            self._unkept[key] = None
         self._changed = True
+
+    def resume(self, key: Key, streak: Streak) -> Standing:
+        """It is watched anew, and goes on from what is remembered of it. Without that nothing is known of it."""
+        standing = self.renew(key)
+        memory = self._memory.get(key)
+        if memory is not None:
+            streak.resume(memory)
+            standing.since, standing.count = memory.since, streak.result
+            self.judge(standing, memory.well, 0, memory.why, memory.since)
+        return standing
+
+    def remember(self, standing: Standing, streak: Streak) -> None:
+        """So far it has come with it."""
+        if streak.well is None or self._all.get(standing.key) is not standing:
+            return
+        memory = Memory(streak.well, streak.against, standing.why, standing.since)
+        if memory != self._memory.get(standing.key):
+            self._memory[standing.key] = self._unkept[standing.key] = memory
 
     def renew(self, key: Key) -> Standing:
         """Nothing is known of it."""
@@ -115,6 +141,8 @@ class Board:
     @property
     def deadline(self) -> float:
         """When something is to be told."""
+        if self._unkept:
+            return float("-inf")
         return min(self._untold.deadline, self._whole_due())
 
     def _whole_due(self) -> float:
@@ -133,6 +161,10 @@ class Board:
             if state != standing.told:
                 standing.told, standing.told_at = state, now
                 messages.append(standing.tracked())
+        if self._unkept:
+            kept = [[*key, memory] for key, memory in self._unkept.items()]
+            self._unkept = {}
+            messages.append({"do": "remember", "streaks": kept})
         if self._whole_due() <= now:
             self._whole_at, self._changed, self._counted = now, False, False
             messages.append({"do": "tracks", "things": [each.document() for each in self._all.values()]})

@@ -7,6 +7,21 @@ one that has failed is well with the `rise`th success in a row.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+
+class Memory(NamedTuple):
+    """What is left of a streak for the one that goes on with it: another worker's, or another definition's.
+
+    `well` is the judgement, told with the sentence `why` and true since the Unix time `since`; `against` results in a
+    row have said the contrary meanwhile.
+    """
+
+    well: bool
+    against: int
+    why: str
+    since: float
+
 
 class Streak:
     """`well` is the judgement so far, None as long as there is none. `failed`: that is one already (init_fail)."""
@@ -26,6 +41,17 @@ class Streak:
         if self.well is None:
             return self.rise - 1
         return self.rise + self.fall - 1 - self._against if self.well else self._against
+
+    def resume(self, memory: Memory) -> None:
+        """Go on from there."""
+        self.well = memory.well
+        self._against = max(0, memory.against)
+        self._fresh = False
+
+    @property
+    def against(self) -> int:
+        """How many results in a row have contradicted the judgement."""
+        return self._against
 
     def count(self, success: bool) -> bool:
         """Take a result into account. True when the judgement changed."""

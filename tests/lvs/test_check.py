@@ -278,12 +278,12 @@ def test_what_we_could_not_ask_is_said_once() -> None:
 
 
 def test_a_server_says_its_weight_and_is_silent_about_it_again() -> None:
-    """As keepalived: exit status 0 of a dynamic MISC_CHECK leaves the weight unchanged."""
+    """As keepalived 2.2.7, seen there: exit status 0 of a dynamic MISC_CHECK brings the configured weight back."""
     inquiry = Inquiry("00000000", Check("MISC_CHECK", MiscProbe(Script(("/bin/x",)), 5.0, dynamic=True), QUICK))
     inquiry.answered(1.0, Result(True, "exit 12", weight=10))
     assert inquiry.verdict.weight == 10
     inquiry.answered(11.0, Result(True, "exit 0"))
-    assert inquiry.verdict.weight == 10
+    assert inquiry.verdict.weight is None
     inquiry.answered(21.0, Result(True, "exit 2", weight=0))
     assert inquiry.verdict.weight == 0
 

@@ -134,6 +134,44 @@ def test_a_script_that_hangs(scene: Scene) -> None:
     router.is_unshaken(faults=True)
 
 
+COUNTING = """
+vrrp_script check {{
+    script "{files}/check"
+    interval 1
+    fall 5
+}}
+"""
+
+COUNTS = """#!/bin/sh
+test ! -e {files}/fail && exit 0
+printf x >>{files}/failures
+exit 1
+"""
+
+
+def test_failures_in_a_row_go_on_over_a_worker_that_dies_and_over_a_reload(scene: Scene) -> None:
+    """The fifth counts, whoever saw the four before it, and whatever a reload has changed meanwhile."""
+    router = Watching(scene, COUNTING, "track_script {{\n check\n }}")
+    check, failures = router.files / "check", router.files / "failures"
+    check.write_text(COUNTS.format(files=router.files))
+    check.chmod(0o755)
+    failures.touch()
+    router.start(WELL)
+    (router.files / "fail").touch()
+    wait_until(lambda: failures.stat().st_size >= 1, PATIENCE, "one failure")
+    first = router.worker()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: router.worker() not in (0, first), PATIENCE, "another worker")
+    wait_until(lambda: failures.stat().st_size >= 3, PATIENCE, "more failures")
+    changed = COUNTING.replace("interval 1", "interval 0.8")
+    router.reload(router.config(changed, "track_script {{\n check\n }}"), "Reload complete")
+    wait_until(lambda: not scene.network["a"].holds(VIP), PATIENCE, "FAULT")
+    assert 5 <= failures.stat().st_size <= 7, "the worker that died may have taken one with it, the next may have begun"
+    (router.files / "fail").unlink()
+    wait_until(lambda: scene.network["a"].holds(VIP), PATIENCE, "it is MASTER again")
+    assert len(router.lines("VRRP_Script(check) failed")) == 1
+
+
 # ---------------------------------------------------------------------------------------------------------------- files
 
 NUMBER = """

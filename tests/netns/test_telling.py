@@ -11,10 +11,13 @@ import signal
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hosts import Daemon, wait_until
 from scene import V3, Scene
+from test_daemon import TOOL, tool, within
 
 from tests.notify.relay import Script, Server, answers, hangs, relay, serving
 
@@ -101,6 +104,33 @@ def test_who_does_not_answer_delays_no_advert_and_no_end(scene: Scene, misery: S
         assert all(b - a < 0.35 for a, b in itertools.pairwise(times)), "adverts kept their beat"
         assert end(daemon, PATIENCE) < 8.0
     assert "not sent" in daemon.log()
+
+
+def test_status_says_what_nobody_was_told(scene: Scene) -> None:
+    """There is nobody at first: what waits, since when, and why; in JSON too. Then somebody comes."""
+    with ear(scene) as first, ear(scene) as second:
+        ports = [each.getsockname()[1] for each in (first, second)]
+    daemon = scene.run("a", telling(*(SimpleNamespace(port=port) for port in ports)))  # type: ignore[arg-type]
+
+    def posts() -> dict[str, dict[str, Any]]:
+        said = within(daemon, *TOOL, "status", "--json").stdout
+        return {post["kind"]: post for post in (json.loads(said)["posts"] if said else ())}
+
+    def stuck() -> bool:
+        """News of a BACKUP and of a MASTER; of these the webhook gets the last one only."""
+        there = posts().values()
+        return [post["waiting"] for post in there] == [2, 1] and all(post["trouble"] for post in there)
+
+    wait_until(stuck, PATIENCE, "nobody takes them")
+    assert all(time.time() - 60 < post["since"] < time.time() and "refused" in post["trouble"]
+               for post in posts().values())
+    text = tool(daemon, "status")
+    assert "! alert mail: 2 not sent yet, the oldest for " in text and "! webhook: 1 not sent yet" in text
+    with scene.network["a"].inside():
+        late = socket.create_server(("192.0.2.11", ports[0]))
+    with serving(relay(), on=late) as office:
+        wait_until(lambda: not posts()["alert mail"]["waiting"], 40, "it is sent")
+        assert len(office.letters) == 2 and "alert mail" not in tool(daemon, "status")
 
 
 def test_the_life_of_a_service(scene: Scene) -> None:

@@ -7,6 +7,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -203,6 +204,7 @@ def drips(talk: Talk) -> None:
     with suppress(OSError):
         while True:
             talk.say(b"220-and\r\n")
+            time.sleep(0.001)
 
 
 def resets(talk: Talk) -> None:

@@ -189,3 +189,23 @@ def test_whatever_happens(newest_only: bool, story: list[object]) -> None:
     for name in numbers:
         order = [int(title[1:]) for title in [*sent, *rest] if title[0] == name]
         assert order == sorted(set(order))
+
+
+def test_the_oldest_and_the_last_error() -> None:
+    desk = Desk(most=2)
+    assert desk.box.oldest_at is None and desk.box.last_error == ""
+    desk.put("a1")
+    desk.now += 5
+    desk.put("b1")
+    assert desk.box.oldest_at == 1000.0
+    desk.attempt(GONE, "nobody is there")
+    assert (desk.box.oldest_at, desk.box.last_error, desk.box.dropped) == (1000.0, "nobody is there", 0)
+    desk.now += 5
+    desk.put("c1")
+    assert (desk.box.oldest_at, desk.box.dropped) == (1005.0, 1)
+    desk.attempt(LATER, "busy")
+    assert desk.box.last_error == "the last one is not taken now, trying again: busy"
+    letter = desk.box.take(desk.now + 1e6)
+    assert letter is not None and desk.box.oldest_at == 1005.0, "one that is on the way is not sent yet"
+    desk.box.settle(desk.now, SENT)
+    assert desk.box.last_error == "" and desk.box.dropped == 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, RouterSnapshot
+from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, PostSnapshot, RouterSnapshot
 from hakeep.report.status import printable, render_status
 
 NOW = 100_000.0
@@ -194,3 +194,18 @@ def test_who_would_serve_with_failed_checks(router: RouterSnapshot, words: str) 
         for impaired in (False, True)
     )
     assert words in impaired and words not in plain
+
+
+@pytest.mark.parametrize(("post", "note"), [
+    (PostSnapshot("alert mail", 3, NOW - 300, 0, "192.0.2.25 port 25: connection refused"),
+     "! alert mail: 3 not sent yet, the oldest for 5m: 192.0.2.25 port 25: connection refused"),
+    (PostSnapshot("webhook", 10000, NOW - 7200, 12), "! webhook: 10000 not sent yet, the oldest for 2h, 12 dropped: "
+     "too many at once"),
+    (PostSnapshot("alert mail", trouble="the last one is refused: no such user"),
+     "! alert mail: nothing waits: the last one is refused: no such user"),
+    (PostSnapshot("webhook", 2, NOW - 0.1), ""),
+    (PostSnapshot("webhook"), ""),
+])
+def test_what_people_have_not_been_told(post: PostSnapshot, note: str) -> None:
+    text = render_status(replace(DAEMON, posts=(post,)), NOW)
+    assert note in text.splitlines() and (post.kind in text) == bool(note)

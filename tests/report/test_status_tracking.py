@@ -56,6 +56,45 @@ def test_the_sections() -> None:
     assert "goes by:    script chk: failed (exited with status 1): -20 (weight -20)" in text
 
 
+def test_what_holds_routers_back_is_in_the_short_status_once() -> None:
+    """And nothing of what is as it should be."""
+    tracks = (
+        TrackSnapshot("script", "chk", well=False, why="exited with status 1", fault=True),
+        TrackSnapshot("interface", "eth1", -5, well=True),
+        TrackSnapshot("script", "maintenance", -30, reverse=True, well=True, effect=-30),
+        TrackSnapshot("script", "bonus", 10, reverse=True, well=False, effect=10),
+        TrackSnapshot("file", "load", 1, well=True, value=-7, effect=-7),
+        TrackSnapshot("file", "gain", 1, well=True, value=7, effect=7),
+        TrackSnapshot("ping", "gateway", -20, well=True, effect=-20, flaps=2, steady_in=7.6),
+        TrackSnapshot("bfd", "peer", well=None),
+    )
+    routers = tuple(RouterSnapshot(name, "eth0", 51, tracks=tracks) for name in ("A", "B", "C", "D", "E"))
+    text = render_status(DaemonSnapshot(routers=routers), NOW, 100)
+    assert text.partition("\n\n! ")[2].splitlines() == [
+        "A, B, C and 2 more: script chk: failed (exited with status 1): FAULT (weight 0)",
+        "! A, B, C and 2 more: script maintenance: well: -30 (weight -30 reverse)",
+        "! A, B, C and 2 more: file load: says -7: -7 (weight 1)",
+        "! A, B, C and 2 more: ping gateway: well, unsteady: counts as well in 8 s (flap 2): -20 (weight -20)",
+        "! A, B, C and 2 more: bfd peer: not known yet: no effect (weight 0)",
+    ]
+    many = tuple(TrackSnapshot("script", f"s{i}", -1, well=False, effect=-1) for i in range(30))
+    lines = render_status(DaemonSnapshot(routers=(RouterSnapshot("A", tracks=many),)), NOW, 100).splitlines()
+    assert lines[-2:] == ["! A: script s19: failed: -1 (weight -1)", "! and 10 more things: see -v"]
+
+
+def test_all_that_a_router_goes_by_has_a_line_each() -> None:
+    tracks = (TrackSnapshot("script", "chk", well=True), TrackSnapshot("interface", "eth1", -5, well=True))
+    text = render_status(DaemonSnapshot(routers=(RouterSnapshot("A", tracks=tracks),)), NOW, 100, verbose=True)
+    assert ("  goes by:    script chk: well: no effect (weight 0)\n"
+            "              interface eth1: well: no effect (weight -5)\n") in text
+
+
+def test_a_session_whose_neighbor_was_switched_off_counts_as_up() -> None:
+    off = SessionSnapshot("peer", "192.0.2.2", state="Down", up=True, why="the neighbor says AdminDown")
+    lines = render_status(DaemonSnapshot(sessions=(off,)), NOW, 120, verbose=True).splitlines()
+    assert lines[-1].endswith("still counts as up: the neighbor says AdminDown")
+
+
 def test_only_in_the_long_status_and_only_if_there_is_something() -> None:
     assert "WATCHED" not in render_status(DAEMON, NOW, 100)
     bare = render_status(DaemonSnapshot("1", routers=(ROUTER,)), NOW, 100, verbose=True)

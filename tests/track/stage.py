@@ -6,7 +6,7 @@ import os
 import pickle
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ import trio
 from hakeep.config.settled_globals import Script
 from hakeep.config.settled_track import Tracking, TrackScript, Watched
 from hakeep.track.process import Start, TrackWorker
+from hakeep.track.standing import Key
+from hakeep.track.streak import Memory
 from hakeep.worker import Line, Log
 
 PATIENCE = 15.0
@@ -34,13 +36,15 @@ class Lines(Log):
 class Parent:
     """The parent's end of the line to a worker that watches `things`."""
 
-    def __init__(self, *things: Watched, first: bool = True, **more: Any) -> None:
+    def __init__(
+        self, *things: Watched, first: bool = True, memory: Mapping[Key, Memory] | None = None, **more: Any,
+    ) -> None:
         ours, theirs = socket.socketpair()
         self.line = Line(ours, trusting=False)
         self.log = Lines()
         self.heard: list[tuple[float, dict[str, Any]]] = []
         self.worker = TrackWorker(Tracking(things, **more), Line(theirs, trusting=True), self.log,
-                                  Start(os.getppid(), first))
+                                  Start(os.getppid(), first, memory or {}))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -93,6 +97,11 @@ class Parent:
         """What status shows of it now; empty before there is something."""
         shown = [body["things"] for body in self.said("tracks")][-1:]
         return next((dict(thing) for things in shown for thing in things if thing["name"] == name), {})
+
+    def memory(self) -> dict[Key, Memory]:
+        """What a supervisor has kept of it for the next worker."""
+        kept = {(kind, name): memory for body in self.said("remember") for kind, name, memory in body["streaks"]}
+        return {key: Memory(*memory) for key, memory in kept.items() if memory is not None}
 
     def logged(self, text: str) -> list[str]:
         return [line for line in self.log.lines if text in line]

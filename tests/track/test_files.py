@@ -49,8 +49,23 @@ async def test_a_file_is_written_replaced_and_deleted(tmp_path: Path) -> None:
         await parent.until(lambda: told(parent) == 8)
         place.unlink()
         await parent.until(lambda: told(parent) == 0)
-        assert parent.why("f") == "there is no such file"
+        assert parent.why("f") == "there is no such file: it counts as 0"
     assert parent.values("f") == [0, 16, -3, 7, 0, 8, 0]
+
+
+async def test_a_file_that_is_not_there_and_one_with_too_big_a_number_are_shown_as_such(tmp_path: Path) -> None:
+    (tmp_path / "big").write_text("1" * 5000)
+    parent = Parent(TrackFile("none", str(tmp_path / "none")), TrackFile("big", str(tmp_path / "big")))
+    async with parent.running():
+        await parent.until(lambda: told(parent, "none") == told(parent, "big") == 0)
+        await parent.until(lambda: parent.thing("none")["runs"] and parent.thing("big")["runs"])
+        shown = [(parent.thing(name)["last"], parent.thing(name)["failures"]) for name in ("none", "big")]
+        assert shown == [("there is no such file: it counts as 0", 0),
+                         ("its number needs more than 32 bits: 0 stays in force", 1)]
+        assert parent.why("big") == "its number needs more than 32 bits: 0 stays in force"
+        assert parent.logged("none: there is no such file: it counts as 0")
+        (tmp_path / "none").write_text("3")
+        await parent.until(lambda: told(parent, "none") == 3)
 
 
 async def test_a_thousand_writes_a_second_do_not_flood_and_the_last_one_is_told(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hakeep.track.census import Census, Likeness
 from hakeep.track.echoes import judge
 from hakeep.track.number import LENGTH, is_gibberish, leading_number
 from hakeep.track.rota import FEW, Rota, first_starts, next_beat
-from hakeep.track.streak import Streak
+from hakeep.track.streak import Memory, Streak
 
 # ------------------------------------------------------------------------------------------------------------- streaks
 
@@ -61,6 +61,20 @@ def test_rows_are_judged_as_keepalived_counts_them(rise: int, fall: int, failed:
         assert place or well == (result == "+")
         expected += "+" if well else "-"
     assert judged(results, rise, fall, failed=failed) == expected
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.text("+-", min_size=1, max_size=20), st.text("+-", max_size=20))
+def test_another_streak_goes_on_where_one_stopped(rise: int, fall: int, before: str, after: str) -> None:
+    whole, first, second = Streak(rise, fall), Streak(rise, fall), Streak(rise, fall)
+    for result in before:
+        whole.count(result == "+")
+        first.count(result == "+")
+    assert first.well is not None
+    second.resume(Memory(first.well, first.against, "", 0.0))
+    assert (second.well, second.result) == (whole.well, whole.result)
+    for result in after:
+        assert second.count(result == "+") == whole.count(result == "+")
+        assert (second.well, second.result) == (whole.well, whole.result)
 
 
 # ------------------------------------------------------------------------------------------------------------- numbers

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from hakeep.config.settled_track import Rhythm, TrackHttp, TrackPing, TrackTcp
+from hakeep.track.streak import Memory
 from tests.track.stage import Parent
 
 pytestmark = pytest.mark.trio
@@ -155,3 +156,19 @@ async def test_loopback_answers_pings() -> None:
         await parent.until(lambda: parent.judgements("p") == [True] and parent.judgements("six") == [True])
         await parent.until(lambda: parent.judgements("link") == [False])
         assert parent.why("p") == "0 of 5 echoes lost"
+
+
+async def test_what_asks_goes_on_where_another_worker_or_another_definition_was(serve: Callable[..., Server]) -> None:
+    """One refusal after two is the third. A reload that changes how often it is asked changes nothing in that."""
+    server = serve()
+    server.close()
+    slow = Rhythm(interval=0.3, timeout=0.5, rise=2, fall=3)
+    parent = Parent(TrackTcp("t", LOOPBACK, server.port, rhythm=slow), memory={("tcp", "t"): Memory(True, 2, "", 5.0)})
+    async with parent.running():
+        await parent.until(lambda: parent.judgements("t") == [True, False])
+        await parent.until(lambda: parent.thing("t").get("runs", 0) >= 1)
+        assert parent.memory()["tcp", "t"][:2] == (False, 0)
+        serve(server.port)
+        parent.reload(TrackTcp("t", LOOPBACK, server.port, rhythm=Rhythm(0.2, 0.5, rise=3)))
+        await parent.until(lambda: parent.judgements("t") == [True, False, False, True])
+        assert [memory[1] for body in parent.said("remember") for _, _, memory in body["streaks"]][-3:] == [1, 2, 0]

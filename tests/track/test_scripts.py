@@ -12,6 +12,7 @@ import trio
 
 from hakeep.config.settled_track import TrackUnit
 from hakeep.track import commands, scripts
+from hakeep.track.streak import Memory
 from tests.track.stage import Parent, script, shell
 
 pytestmark = pytest.mark.trio
@@ -87,6 +88,56 @@ async def test_init_fail_is_for_what_is_new_and_not_for_a_worker_that_replaces_a
         await parent.until(lambda: parent.judgements("n") == [False, True])
         await parent.until(lambda: parent.thing("i").get("runs", 0) >= 3)
         assert False not in parent.judgements("i")[1:]
+
+
+def row_of(path: Path, results: str) -> str:
+    """A line of shell each of whose runs takes the next letter of a row: n fails."""
+    path.write_text(results + "n" * 1000)
+    return f"read -r first < {path}; rest=${{first#?}}; echo $rest > {path}; test ${{first%$rest}} = y"
+
+
+async def test_the_next_worker_goes_on_in_the_middle_of_a_row(tmp_path: Path) -> None:
+    """One failure after three with fall 5 is the fourth, and does not count as the first one ever."""
+    row = tmp_path / "row"
+    thing = shell("s", row_of(row, "ynnn"), interval=0.3, timeout=5, rise=2, fall=5)
+    first = Parent(thing)
+    async with first.running():
+        await first.until(lambda: first.memory().get(("script", "s"), (None, 0))[1] >= 3)
+    memory, left = first.memory(), len(row.read_text().strip())
+    second = Parent(thing, first=False, memory=memory)
+    async with second.running():
+        await second.until(lambda: second.judgements("s") == [True, False])
+        assert left - len(row.read_text().strip()) == 5 - memory["script", "s"].against
+        await second.until(lambda: second.memory().get(("script", "s")) is not None)
+        assert second.memory()["script", "s"][:2] == (False, 0)
+
+
+async def test_what_has_failed_needs_its_successes_from_the_next_worker_too(tmp_path: Path) -> None:
+    since = time.time() - 100
+    memory = {("script", "s"): Memory(False, 1, "exited with status 7", since), ("script", "x"): Memory(True, 0, "", 0)}
+    parent = Parent(shell("s", row_of(tmp_path / "row", "ynyyy"), interval=0.05, timeout=5, rise=3), memory=memory)
+    async with parent.running():
+        await parent.until(lambda: parent.judgements("s") == [False])
+        assert parent.why("s") == "exited with status 7"
+        await parent.until(lambda: parent.thing("s").get("since") == since)
+        await parent.until(lambda: parent.judgements("s")[:2] == [False, True])
+        await parent.until(lambda: parent.thing("s").get("runs", 0) >= 5)
+        assert ["script", "x", None] in parent.said("remember")[0]["streaks"], "nobody watches it any more"
+
+
+async def test_a_reload_that_changes_a_script_leaves_its_row_as_it_is(tmp_path: Path) -> None:
+    """As keepalived, which goes by the name: a new command that fails has to fail `fall` times."""
+    parent = Parent(script("s", "/bin/true", interval=0.05, fall=3, rise=3), script("gone", "/bin/true"))
+    async with parent.running():
+        await parent.until(lambda: parent.judgements("s") == [True] and parent.judgements("gone") == [True])
+        runs = tmp_path / "runs"
+        failing = f"printf x >> {runs}; exit 1"
+        parent.reload(shell("s", failing, interval=0.1, timeout=5, fall=3, rise=3, init_fail=True))
+        await parent.until(lambda: parent.judgements("s") == [True, True, False])
+        assert count(runs) == 3
+        parent.reload(script("s", "/bin/true", interval=0.1, rise=3), script("gone", "/bin/false"))
+        await parent.until(lambda: parent.judgements("s")[3:] == [False, True])
+        assert parent.judgements("gone") == [True, False], "it was away meanwhile, and begins anew"
 
 
 async def test_a_script_that_hangs_is_ended_with_its_children_and_never_runs_twice(tmp_path: Path) -> None:
@@ -285,7 +336,7 @@ async def test_many_scripts_are_spread_and_all_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "well", "why"), [
-    (0, True, "active"), (3, False, "not active"), (4, False, "there is no such unit"),
+    (0, True, "active"), (3, False, "not active, or not known"), (4, False, "there is no such unit"),
     (1, False, "systemctl exited with status 1"),
 ])
 async def test_a_unit_is_asked_after(

@@ -17,7 +17,8 @@ from hakeep.notify.script import ScriptError
 
 
 async def probe(probe: MiscProbe, step: int, kit: Kit) -> Result:
-    """Run the command. With `dynamic` 0 is well, 1 is not, and 2 to 255 are well with a weight that is 2 less."""
+    """Run the command. With `dynamic` 0 is well with the configured weight, 1 is not well, and 2 to 255 are well
+    with a weight that is 2 less (keepalived 2.2.7, seen there)."""
     began = trio.current_time()
     if kit.start is None:
         return Result(False, "nobody runs scripts here", local=True)

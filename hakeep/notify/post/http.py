@@ -55,4 +55,5 @@ def _judge(status: int, reason: str) -> None:
     text = f"status {status} {sentence(reason)}".rstrip()
     if status >= 500 or status in TEMPORARY:
         raise Unreachable(text)
-    raise Refused(text)
+    raise Refused(f"{text}: redirects are not followed, notify_webhook must name the last address" if status < 400
+                  else text)

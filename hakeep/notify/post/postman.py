@@ -19,6 +19,7 @@ import http.client
 import json
 import os
 import pwd
+import re
 import resource
 import signal
 import smtplib
@@ -70,14 +71,23 @@ def reason(error: BaseException) -> str:
         case TimeoutError() | smtplib.SMTPServerDisconnected(__context__=TimeoutError()):
             return "it does not answer in time"
         case smtplib.SMTPResponseException():
-            return f"{error.smtp_code} {sentence(error.smtp_error)}"
+            return mail.answered(error.smtp_code, error.smtp_error)
         case smtplib.SMTPServerDisconnected() | http.client.RemoteDisconnected():
             return "it closed the connection"
+        case http.client.HTTPException() if not isinstance(error, http.client.InvalidURL):
+            return "what it answers is no HTTP"
         case Unreachable():
             return str(error)
         case OSError() if error.strerror:
             return sentence(error.strerror).lower()
     return f"{type(error).__name__} {sentence(error)}".rstrip()
+
+
+def server(order: Mapping[str, Any]) -> str:
+    """Who is spoken with. Of a webhook without its path and account: these may be secrets, and go to the log."""
+    if order["do"] == "mail":
+        return f"{order['server']} port {order['port']}"
+    return re.split("[/?#]", order["url"].partition("://")[2])[0].rpartition("@")[2]
 
 
 def serve(channel: socket.socket) -> None:
@@ -91,6 +101,8 @@ def serve(channel: socket.socket) -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
         except TimeoutError as error:
             answer = {"outcome": "unreachable", "why": reason(error)}
+        if "why" in answer:
+            answer["why"] = f"{server(order)}: {answer['why']}"
         channel.send(json.dumps(answer).encode())
 
 

@@ -75,12 +75,21 @@ def deliver(order: Mapping[str, Any]) -> None:
         _say_goodbye(relay)
 
 
+class _Unencrypted(Unreachable):
+    """The relay offers STARTTLS and then does not do it."""
+
+
+def answered(code: int, said: object) -> str:
+    """What the relay answered, for a line of the log. (smtplib's code -1: it has none, and what it says changes.)"""
+    return "what it answers is no SMTP" if code == -1 else f"{code} {sentence(said)}"
+
+
 def _greet(order: Mapping[str, Any]) -> smtplib.SMTP:
     """The relay, ready for the letter. Where encryption is only better than nothing, nothing is better than no mail:
-    a relay whose TLS is too old for us gets the letter in the clear."""
+    a relay whose TLS is too old for us, or not there today, gets the letter in the clear."""
     try:
         return _meet(order)
-    except ssl.SSLError:
+    except (ssl.SSLError, _Unencrypted):
         if order["starttls"] != "auto" or order["login"]:
             raise
         return _meet({**order, "starttls": "off"})
@@ -124,7 +133,11 @@ def _encrypt(relay: smtplib.SMTP, order: Mapping[str, Any]) -> None:
     if order["starttls"] == "off" or isinstance(relay, smtplib.SMTP_SSL):
         return
     if relay.has_extn("starttls"):
-        relay.starttls(context=_context(order))
+        try:
+            relay.starttls(context=_context(order))
+        except smtplib.SMTPResponseException as error:
+            said = answered(error.smtp_code, error.smtp_error)
+            raise _Unencrypted(f"the relay offers STARTTLS but does not do it: {said}") from None
         relay.ehlo_or_helo_if_needed()
     elif order["starttls"] == "require":
         raise Unreachable("the relay does not offer STARTTLS (smtp_starttls require)")
@@ -151,8 +164,8 @@ def _hand_over(relay: smtplib.SMTP, order: Mapping[str, Any], letter: bytes) -> 
     refused: list[str] = []
     for address in order["left"]:
         code, said = _name(relay, address)
-        text = f"{code} {sentence(said)}"
-        if code == CLOSING:
+        text = answered(code, said)
+        if code == CLOSING or code < 200:
             raise Unreachable(text)
         if 400 <= code < 500:
             later[address] = f"{address}: {text}"
@@ -187,7 +200,7 @@ def _judge(code: int, said: bytes, left: list[str]) -> None:
     """What the answer to a command means for the letter (RFC 5321 section 4.2.1)."""
     if 200 <= code < 300:
         return
-    text = f"{code} {sentence(said)}"
+    text = answered(code, said)
     if code == CLOSING or code < 400:
         raise Unreachable(text)
     if code < 500:

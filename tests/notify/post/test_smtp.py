@@ -182,6 +182,35 @@ def test_a_relay_whose_tls_is_broken_gets_the_letter_in_the_clear() -> None:
     assert answer["outcome"] == "unreachable"
 
 
+@pytest.mark.parametrize(("refusal", "why"), [
+    (b"454 no TLS today", "454 no TLS today"), (b"\x16\xffno\x00answer", "what it answers is no SMTP")])
+def test_a_relay_that_offers_tls_and_refuses_it_gets_the_letter_in_the_clear(refusal: bytes, why: str) -> None:
+    def refusing(talk: Any) -> None:
+        talk.say(b"220 relay\r\n")
+        talk.line()
+        talk.say(b"250-relay\r\n250 STARTTLS\r\n")
+        talk.line()
+        talk.say(refusal + b"\r\n")
+
+    answer, server = try_it(refusing, relay())
+    assert answer == {"outcome": "sent"} and len(server.letters) == 1
+    for more in ({"starttls": "require"}, {"login": LOGIN}):
+        answer, server = try_it(refusing, relay(), **more)
+        said = f"the relay offers STARTTLS but does not do it: {why}"
+        assert answer == {"outcome": "unreachable", "why": said} and not server.letters
+
+
+@pytest.mark.parametrize("place", ["greeting", "hello", "sender", "data", "end"])
+def test_what_is_no_smtp_is_not_repeated_for_it_may_change_each_time(place: str) -> None:
+    answer, _ = try_it(relay(**{place: b"\xf0\x9f nonsense \x01"}))  # type: ignore[arg-type]
+    assert answer == {"outcome": "unreachable", "why": "what it answers is no SMTP"}
+
+
+def test_a_recipient_that_is_answered_with_nonsense_is_not_refused() -> None:
+    answer, _ = try_it(relay(recipients={"a@example.org": b"\x01\x02"}))
+    assert answer == {"outcome": "unreachable", "why": "what it answers is no SMTP"}
+
+
 def test_encrypted_from_the_start(trusted: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     def encrypted(talk: Any) -> None:
         talk.encrypt(trusted)
