@@ -19,7 +19,7 @@ from hakeep.bfd.session import Session
 from hakeep.bfd.status import SessionStatus
 from hakeep.config.settled_bfd import BfdInstance, BfdSettings
 from hakeep.vrrp.timers import NEVER
-from hakeep.wire.bfd import FIRST_SOURCE_PORT, REFUSALS, SOURCE_PORTS, Packet, Refusal, State, decode
+from hakeep.wire.bfd import FIRST_SOURCE_PORT, MULTIHOP, REFUSALS, SOURCE_PORTS, Packet, Refusal, State, decode
 
 #: Kinds of packets that are refused: by their bytes, for the way they came, and for want of a session.
 COUNTERS = (*REFUSALS, "ttl", "unknown_session")
@@ -210,7 +210,7 @@ class Engine:
             return
         session = self._find(received, packet)
         if session is None:
-            self._refuse(received, "unknown_session", "it is for no session of ours", now)
+            self._refuse(received, "unknown_session", self._stranger(received, packet), now)
             return
         if not session.reaches(received.hop_limit):
             wanted = max(0, session.instance.ttl - session.instance.max_hops)
@@ -238,6 +238,14 @@ class Engine:
                 if source is None:
                     found = session
         return found
+
+    def _stranger(self, received: m.Received, packet: Packet) -> str:
+        """Why a packet is for no session."""
+        if packet.your_discriminator:
+            return f"no session with this neighbor has the number {packet.your_discriminator} (any more)"
+        if any(session.port == received.port for session in self._of_neighbor.get(received.source, ())):
+            return f"it is for {ip_address(received.destination)}, which is not our source_ip"
+        return f"no bfd_instance has this neighbor_ip{' and multihop' if received.port == MULTIHOP else ''}"
 
     def _refuse(
         self, received: m.Received, kind: str, reason: str, now: float, session: Session | None = None,

@@ -231,7 +231,7 @@ class Session:
 
     def _come_up(self, now: float) -> None:
         self.diagnostic = Diagnostic.NONE
-        self.why = "the neighbor says so too"
+        self.why = "up at both ends"
         self.ups += 1
         self._complained = ""
         self._enter(State.UP, now)

@@ -99,7 +99,7 @@ class WireLane:
         ear.routers[router.name] = (settings.virtual_router_id, settings.version)
         self._filter(ear)
         transmitter = Transmitter(settings, source, router.memory, self.idents.get(router.name, 0))
-        transmitter.prepare(router.priority)
+        transmitter.prepare(router.rank.priority)
         sender = self._sender(settings, family, protocol, out, source)
         targets: dict[str, tuple[Address, int]] = {}
         for target in [settings.multicast] if settings.multicast else [peer.ip for peer in settings.peers]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,20 @@ def test_a_packet_for_no_session(number: str) -> None:
     stage.hear(goodbye, source=STRANGER)
     assert stage.session().state is State.UP
     assert stage.engine.counters["unknown_session"] == 2
+
+
+@pytest.mark.parametrize(("source_ip", "number", "how", "why"), [
+    (None, 0, {"source": STRANGER}, "no bfd_instance has this neighbor_ip"),
+    (None, 0, {"port": MULTIHOP}, "no bfd_instance has this neighbor_ip and multihop"),
+    (OTHER_US, 0, {"destination": US.packed}, f"it is for {US}, which is not our source_ip"),
+    (None, 77, {}, "no session with this neighbor has the number 77 (any more)"),
+])
+def test_the_log_says_why_a_packet_is_for_no_session(
+    source_ip: Any, number: int, how: dict[str, Any], why: str,
+) -> None:
+    stage = Stage(bfd("B1", source_ip=source_ip))
+    stage.hear(GOOD._replace(state=State.DOWN, your_discriminator=number, poll=False), **how)
+    assert stage.lines()[-1].endswith(f" dropped: {why}")
 
 
 def test_who_never_stops_is_told_of_ever_more_rarely() -> None:

@@ -7,9 +7,10 @@ import pytest
 from hakeep.bfd.session import Session
 from hakeep.wire.bfd import State
 from tests.bfd.world import World
+from tests.effort import tries
 
 #: Worlds of a quick run, and of a thorough one.
-FEW, MANY = 50, 1000
+FEW, MANY = 20, tries(300)
 
 
 @pytest.mark.parametrize(

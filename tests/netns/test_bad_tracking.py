@@ -41,6 +41,9 @@ track_file folder {{
 track_file words {{
     file {files}/words
 }}
+track_file absent {{
+    file {files}/absent
+}}
 vrrp_track_process nothing {{
     process {files}/nothing
     weight 20
@@ -56,6 +59,7 @@ USED = """
         loop
         folder
         words
+        absent
     }}
     track_process {{
         nothing
@@ -68,7 +72,8 @@ USED = """
 #: What is said of it. "{files}" is left out, it comes before.
 SAID = (
     "track_script nobody is not defined; it is left out",
-    "/plain is not executable",
+    "/plain is not executable: vrrp_script plain is left out: no priority and no state goes by it; it must be",
+    "/absent: there is no such file: it counts as 0",
     "track_file nowhere is not defined; it is left out",
     "/loop: it cannot be read and counts as 0: too many levels of symbolic links",
     "/folder: not a regular file: it counts as 0",
@@ -163,6 +168,95 @@ def test_what_breaks_while_it_is_in_use(scene: Scene) -> None:
     router.is_unshaken()
 
 
+ODD = """
+vrrp_script loud {{
+    script "{files}/loud"
+    interval 0.5
+    weight -1
+}}
+vrrp_script deaf {{
+    script "{files}/deaf"
+    interval 0.5
+    weight -2
+}}
+vrrp_script parent {{
+    script "{files}/parent"
+    interval 0.5
+    weight -4
+}}
+vrrp_script strange {{
+    script "{files}/strange"
+    interval 0.5
+    weight -8
+}}
+track_file pipe {{
+    file {files}/pipe
+}}
+track_file zero {{
+    file {files}/zero
+}}
+track_file huge {{
+    file {files}/huge
+}}
+track_file digits {{
+    file {files}/digits
+}}
+"""
+ODDLY = """
+    track_script {{
+        loud
+        deaf
+        parent
+        strange
+    }}
+    track_file {{
+        pipe
+        zero
+        huge
+        digits
+    }}
+"""
+
+
+def make_odd(files: Path) -> None:
+    """Scripts that print 10 MB, ignore SIGTERM, leave a process behind that holds what they hold, and are for an
+    interpreter that there is not; a pipe that nobody writes to, a file without end, a big one and a big number."""
+    for name, text in (
+        ("loud", "#!/bin/sh\nhead -c 10000000 /dev/zero\nhead -c 10000000 /dev/zero >&2"),
+        ("deaf", "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1; done"),
+        ("parent", "#!/bin/sh\ntest -e $0.child || setsid sleep 600 &\ntouch $0.child"),
+        ("strange", "#!/nowhere/sh\n"),
+    ):
+        (files / name).write_text(f"{text}\n")
+        (files / name).chmod(0o755)
+    os.mkfifo(files / "pipe")
+    (files / "zero").symlink_to("/dev/zero")
+    (files / "huge").write_text("3\n")
+    os.truncate(files / "huge", 1 << 30)
+    (files / "digits").write_text("1" * 5000)
+
+
+def test_odd_scripts_and_files(scene: Scene) -> None:
+    """Each time a line, and nobody waits. Of the script that ignores SIGTERM nothing is left at the end."""
+    router = Watching(scene, ODD, ODDLY)
+    make_odd(router.files)
+    router.start(WELL + 3 - 2 - 8)
+    for text in ("VRRP_Script(loud) succeeded", "VRRP_Script(deaf) timed_out", "VRRP_Script(parent) succeeded",
+                 "VRRP_Script(strange) cannot run: it cannot be executed", "/pipe: not a regular file: it counts as 0",
+                 "/zero: not a regular file: it counts as 0", "/digits: its number needs more than 32 bits"):
+        router.says(text)
+    router.the_rest_works(WELL + 3 - 2 - 8)
+    router.is_unshaken()
+    router.daemon.stop()
+    assert not [pid for pid in router.daemon.processes() if command_line(pid).count(b"/deaf")]
+
+
+def command_line(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def test_a_reload_that_cannot_be_used_changes_nothing(scene: Scene) -> None:
     """Without dynamic_interfaces an interface that is not there is a mistake, as in keepalived. A script that is not
     there is none."""
@@ -216,9 +310,7 @@ def test_a_track_worker_that_stands_still_is_replaced(scene: Scene) -> None:
 
 
 def is_spawner(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return b"hakeep.track.spawner" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+    return b"hakeep.track.spawner" in command_line(pid)
 
 
 # ---------------------------------------------------------------------------------------------------------------- BFD

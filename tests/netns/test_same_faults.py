@@ -8,35 +8,19 @@ and a file move the priorities.
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import topology
-from hosts import HAKEEPD, Daemon, Network, wait_until
+from hosts import wait_until
+from twins import PATIENCE, Happening, Pair, fails, hosts, link, nothing, says, tell
 
 pytestmark = [pytest.mark.netns, pytest.mark.interop, pytest.mark.usefixtures("keepalived")]
 
-#: Seconds for which a new holder must stay to be believed, and an old one: scripts run once a second and may fail
-#: once.
-STEADY, UNMOVED = 0.7, 3.0
-
-#: Seconds that it may take until it is so.
-PATIENCE = 25.0
-
 VIPS = ("192.0.2.100", "198.51.100.100")
-NUMBERS = {"a": 11, "b": 12}
-PRIORITIES = {"a": 150, "b": 100}
-
-PLAN = topology.parse("pair", {
-    "segments": ["lan", "wan", "aside"],
-    "hosts": {name: {"interfaces": {
-        "eth0": {"segment": "lan", "addresses": [f"192.0.2.{n}/24"]},
-        "eth1": {"segment": "wan", "addresses": [f"198.51.100.{n}/24"]},
-        "eth2": {"segment": "aside", "addresses": [f"203.0.113.{n}/24"]},
-    }} for name, n in NUMBERS.items()},
-}, Path())
+SEGMENTS = {"lan": "192.0.2", "wan": "198.51.100", "aside": "203.0.113"}
+PLAN = topology.parse("pair", {"segments": list(SEGMENTS), "hosts": hosts({"a": 11, "b": 12}, SEGMENTS)}, Path())
 
 CONFIG = """
 global_defs {{
@@ -103,66 +87,6 @@ vrrp_instance V1 {{
 """
 
 
-class Pair:
-    """Two hosts that run the same implementation."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.network = Network(PLAN, HAKEEPD)
-        self.daemons: dict[str, Daemon] = {}
-        for host, priority in PRIORITIES.items():
-            (self.network.files / f"number-{host}").write_text("0\n")
-            config = CONFIG.format(files=self.network.files, host=host, priority=priority)
-            self.daemons[host] = self.network.add(host, "vrrp", kind, config).start()
-
-    def holders(self) -> tuple[str, ...]:
-        """For each address, who has it."""
-        return tuple("".join(name for name in NUMBERS if self.network[name].holds(vip)) for vip in VIPS)
-
-    def settles_on(self, holder: str, was: str) -> None:
-        """Wait until this host has both addresses, and has had them for a while."""
-        since = time.monotonic()
-
-        def steady() -> bool:
-            nonlocal since
-            now = time.monotonic()
-            if self.holders() != (holder, holder):
-                since = now
-            return now - since > (UNMOVED if holder == was else STEADY)
-
-        wait_until(steady, PATIENCE, f"{holder} has both addresses")
-
-    # -- faults
-
-    def link(self, host: str, name: str, up: bool) -> None:
-        self.network.switch.ip(f"link set {host}.{name} {'up' if up else 'down'}")
-
-    def file(self, name: str, there: bool) -> None:
-        path = self.network.files / name
-        if there:
-            path.touch()
-        else:
-            path.unlink(missing_ok=True)
-
-    def number(self, host: str, value: int) -> None:
-        (self.network.files / f"number-{host}").write_text(f"{value}\n")
-
-    def close(self) -> None:
-        self.network.close()
-
-
-def link(host: str, name: str, up: bool) -> Callable[[Pair], None]:
-    return lambda pair: pair.link(host, name, up)
-
-
-def fails(what: str, failed: bool = True) -> Callable[[Pair], None]:
-    return lambda pair: pair.file(what, failed)
-
-
-def says(host: str, value: int) -> Callable[[Pair], None]:
-    return lambda pair: pair.number(host, value)
-
-
 def kill(pair: Pair) -> None:
     """SIGKILL to all of it. What keepalived leaves on the host is taken away, as a reboot would."""
     pair.daemons["a"].kill()
@@ -181,8 +105,8 @@ def start(pair: Pair) -> None:
 
 
 #: What happens, one after the other, and who is to hold both addresses afterwards.
-STORY: list[tuple[str, Callable[[Pair], None], str]] = [
-    ("at the start", lambda pair: None, "a"),
+STORY: list[tuple[str, Happening, str]] = [
+    ("at the start", nothing, "a"),
     ("the link of one router of a is lost", link("a", "eth1", False), "b"),
     ("it is back", link("a", "eth1", True), "a"),
     ("the other link of a is lost", link("a", "eth0", False), "b"),
@@ -199,11 +123,11 @@ STORY: list[tuple[str, Callable[[Pair], None], str]] = [
     ("a's is well", fails("weighty-a", False), "a"),
     ("b gets a bonus: 150 against 170", fails("bonus-b"), "b"),
     ("a as well: 220 against 170", fails("bonus-a"), "a"),
-    ("no bonus for anybody", lambda pair: (pair.file("bonus-a", False), pair.file("bonus-b", False))[0], "a"),
+    ("no bonus for anybody", lambda pair: (pair.file("bonus-a", False), pair.file("bonus-b", False)), "a"),
     ("a's file says -30: 90 against 100", says("a", -30), "b"),
     ("b's says -20: 90 against 60", says("b", -20), "a"),
     ("a's says -200, which is FAULT", says("a", -200), "b"),
-    ("both say 0", lambda pair: (pair.number("a", 0), pair.number("b", 0))[0], "a"),
+    ("both say 0", lambda pair: (pair.number("a", 0), pair.number("b", 0)), "a"),
     ("a is killed", kill, "b"),
     ("a starts again", start, "a"),
     ("a is stopped", stop, "b"),
@@ -216,7 +140,10 @@ def pairs() -> Iterator[list[Pair]]:
     made: list[Pair] = []
     try:
         for kind in ("hakeepd", "keepalived"):
-            made.append(Pair(kind))
+            made.append(Pair(kind, PLAN, VIPS, CONFIG))
+            for host in "ab":
+                made[-1].number(host, 0)
+            made[-1].start()
         yield made
     finally:
         for pair in made:
@@ -224,16 +151,4 @@ def pairs() -> Iterator[list[Pair]]:
 
 
 def test_the_same_faults_have_the_same_outcome(pairs: list[Pair]) -> None:
-    was = ""
-    for what, happens, holder in STORY:
-        for pair in pairs:
-            happens(pair)
-        for pair in pairs:
-            try:
-                pair.settles_on(holder, was)
-            except TimeoutError as error:
-                error.add_note(f"{pair.kind} after: {what}; it is {pair.holders()}")
-                for host, daemon in pair.daemons.items():
-                    error.add_note(f"--- log on {host}\n" + "\n".join(daemon.log().splitlines()[-25:]))
-                raise
-        was = holder
+    tell(STORY, pairs)
