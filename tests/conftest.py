@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "netns-lab"))
 
 import groundwork
 import hosts
 import world
+
+from tests.effort import EFFORT, tries
+
+#: No example has a deadline: others work on this machine too.
+hypothesis.settings.register_profile(
+    "ours", max_examples=tries(100), deadline=None, derandomize=EFFORT <= 1, print_blob=True)
+hypothesis.settings.load_profile("ours")
+
+
+def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell without job control starts what is to run in the
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # background; but tests want processes that take it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

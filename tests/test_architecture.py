@@ -6,6 +6,7 @@ The floors are those of the design: a module may import its own floor and those 
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ FLOORS: dict[str, int] = {
     "hakeep.overrides": 6,
     "hakeep.options": 6,
     "hakeep.appointment": 6,
+    "hakeep.parcel": 6,
     "hakeep.offspring": 7,
     "hakeep.guard": 7,
     "hakeep.facts": 7,
@@ -47,7 +49,7 @@ FLOORS: dict[str, int] = {
     "hakeep.lvs.process": 7,
     "hakeep.track": 7,
     "hakeep.bfd.process": 7,
-    "hakeep.aides": 8,
+    "hakeep.seat": 8,
     "hakeep.lookout": 8,
     "hakeep.succession": 8,
     "hakeep.attendance": 8,
@@ -80,6 +82,7 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+@functools.cache
 def imports(name: str) -> list[str]:
     path = MODULES[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]

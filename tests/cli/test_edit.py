@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from terminal import ROOT, TOOL, Terminal
 
+pytestmark = pytest.mark.thorough
+
 GOOD = """\
 vrrp_instance web {
     interface lo

@@ -1,4 +1,4 @@
-"""fmt, convert, schema and diff as they are installed."""
+"""fmt, convert, schema and diff: what they print, write and exit with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.program import call
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
@@ -17,10 +19,12 @@ UGLY = "global_defs {\r\n\r\n  router_id   here  # who\r\n}\r\n"
 NEAT = "global_defs {\n    router_id here  # who\n}\n"
 
 
-def hakeep(*words: str | Path, given: str | None = None, tool: str = "hakeep") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(
-        [BIN / tool, *words], input=given, capture_output=True, text=True, timeout=60, env=environment)
+def hakeep(*words: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
+    return call(*words, given=given, NO_COLOR="1")
+
+
+def hakeepd(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([BIN / "hakeepd", *words], capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture
@@ -147,11 +151,11 @@ def test_the_daemon_reads_yaml(tmp_path: Path) -> None:
     path = tmp_path / "hakeep.conf"
     instance = "{interface: lo, virtual_router_id: 300, virtual_ipaddress: [192.0.2.1/24]}"
     path.write_text(f"vrrp_instance:\n  web: {instance}\n")
-    done = hakeep("-t", "-f", path, tool="hakeepd")
+    done = hakeepd("-t", "-f", path)
     assert done.returncode == 5
     assert f"--> {path}:2:43" in done.stderr
     path.write_text(path.read_text().replace("300", "30"))
-    done = hakeep("-t", "-f", path, tool="hakeepd")
+    done = hakeepd("-t", "-f", path)
     assert (done.returncode, done.stderr) == (0, "")
 
 

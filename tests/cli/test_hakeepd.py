@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import resource
 import signal
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hakeep.cli import hakeepd
-from hakeep.cli.hakeepd import OPTIONS, UsageError, main, parse, usage
+from hakeep.cli.daemon_options import OPTIONS, SIGNUMS, UsageError, parse, usage
+from hakeep.cli.hakeepd import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,7 +76,7 @@ def test_signum(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_signum_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--signum=NOTHING"]) == 1
     said = capsys.readouterr().err
-    assert all(name in said for name in hakeepd.SIGNUMS), "those that there are"
+    assert all(name in said for name in SIGNUMS), "those that there are"
 
 
 def test_version_and_help_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,3 +203,24 @@ def test_the_run_directory_is_never_somebodys_link(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(PermissionError, match="not a directory of ours"):
         hakeepd._make_run_directory(link)
+
+
+def test_what_was_read_goes_when_nobody_needs_it_any_more(tmp_path: Path) -> None:
+    """It is frozen before a worker is forked, and no collection would find it then."""
+    path = tmp_path / "many.conf"
+    real = "real_server 10.1.0.%d 80 {\nTCP_CHECK {\nconnect_timeout 3\n}\n}\n"
+    path.write_text("".join(
+        f"virtual_server 10.0.0.{n} 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{real % n}}}\n"
+        for n in range(1, 200)))
+    arguments = parse(["-f", str(path)])
+    assert hakeepd._usable(arguments, hakeepd._load(arguments))[0] is not None  # all modules are there now
+    gc.collect()
+    gc.disable()
+    try:
+        loaded = hakeepd._load(arguments)
+        read = hakeepd._usable(arguments, loaded)
+        assert read[0] is not None and read[0].lvs is not None and len(read[0].lvs.virtual) == 199
+        del loaded, read
+        assert gc.collect() < 100
+    finally:
+        gc.enable()

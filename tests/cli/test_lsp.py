@@ -284,6 +284,7 @@ def test_a_document_that_has_no_file(editor: Editor) -> None:
 # ---------------------------------------------------------------------------------------------------- positions
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("encodings", "column"), [((), 12), (("utf-16",), 12), (("utf-32",), 10), (("utf-8",), 17)])
 def test_columns_are_counted_as_agreed(encodings: tuple[str, ...], column: int, tmp_path: Path) -> None:
     editor = Editor(encodings=encodings)
@@ -466,6 +467,7 @@ def test_it_ends_when_the_editor_goes() -> None:
     editor.process.wait(PATIENCE)
 
 
+@pytest.mark.thorough
 def test_the_machine_counts_only_if_asked(tmp_path: Path) -> None:
     text = CLEAN.replace("eth0", "nosuch0")
     for words, expected in (((), False), (("--host", "--stdio"), True)):

@@ -1,4 +1,4 @@
-"""`hakeep man` and `hakeep keywords` as they are called, and the pages where the package puts them."""
+"""`hakeep man` and `hakeep keywords`: what they print, what a terminal shows, and pages in the package."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from hakeep.cli import hakeep
+from tests.cli.program import call
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def tool(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "hakeep.cli.hakeep", *words], cwd=REPOSITORY, capture_output=True,
-                          text=True, timeout=60)
+    return call(*words, folder=REPOSITORY)
 
 
 def at_a_terminal(*words: str, path: str, **more: str) -> str:

@@ -104,7 +104,7 @@ def test_a_failing_engine_is_shown(replay: Replay, monkeypatch: pytest.MonkeyPat
     def fail(*_: object) -> None:
         raise ZeroDivisionError("no reason")
 
-    monkeypatch.setattr("hakeep.vrrp.router.VirtualRouter._become_master", fail)
+    monkeypatch.setattr("hakeep.vrrp.router.VirtualRouter.become_master", fail)
     lines = replay(text=text)
     assert lines[-2:] == ["12:00:03.414062  time has passed",
                           "                 THE ENGINE FAILS: ZeroDivisionError: no reason"]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hakeep.kernel import bpf
+from tests.effort import tries
 
 AH = bytes([112, 4]) + bytes(22)
 VRIDS = st.sets(st.integers(1, 255))
@@ -47,7 +48,7 @@ def passes() -> Iterator[Callable[[bpf.Program, bytes], bool]]:
 
 
 Passes = Callable[[bpf.Program, bytes], bool]
-kernel_settings = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+kernel_settings = settings(max_examples=tries(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @kernel_settings

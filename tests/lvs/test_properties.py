@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hakeep.config.settled_lvs import Check, FileProbe, VirtualServer
 from hakeep.lvs import messages as m
 from hakeep.lvs.lineup import Health, Lineup, Standing, line_up
+from tests.effort import tries
 from tests.lvs import invariants
 from tests.lvs.stage import QUICK, VIP, Stage, http, real, sorry, tcp, virtual
 
@@ -63,7 +64,7 @@ def happen(stage: Stage, what: str, detail: Any, current: VirtualServer) -> Stag
     return stage
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(first=st.integers(0, len(variants()) - 1), story=HAPPENINGS)
 def test_any_story(first: int, story: list[tuple[str, Any]]) -> None:
     configurations = variants()
@@ -86,7 +87,7 @@ HEALTHS = st.builds(
 ).map(lambda one: one._replace(failed=one.failed and not one.up, weight=0 if one.drained else one.weight))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(
     healths=st.lists(HEALTHS, min_size=1, max_size=5), quorum=st.integers(1, 6), data=st.data(),
     with_sorry=st.booleans(), inhibit=st.booleans(), panic=st.integers(0, 100), before=st.booleans(),

@@ -25,6 +25,7 @@ from hakeep.objects.ipvs import (
     Table,
     Tunnel,
 )
+from tests.effort import tries
 from tests.lvs.stage import apply
 
 KEYS = [ServiceKey(4, TCP, ip_address("10.0.0.100"), port) for port in (80, 81, 82, 83)]
@@ -124,7 +125,7 @@ def inhabited(there: Table, key: ServiceKey) -> bool:
     return any(name.service == key for name in there.destinations)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(have=TABLES, wanted=TABLES, names=st.sets(st.sampled_from(KEYS)))
 def test_changes_lead_to_what_is_wanted_without_a_gap(have: Table, wanted: Table, names: set[ServiceKey]) -> None:
     moments = applied(have, wanted, names)

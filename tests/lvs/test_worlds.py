@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.effort import tries
 from tests.lvs.world import run
 
 #: Worlds of a quick run, and of a thorough one, each in pieces.
-FEW, WORLDS, CHUNK = 80, 300, 20
+FEW, WORLDS, CHUNK = 20, tries(300), 20
 
 
 @pytest.mark.parametrize("first", [
@@ -25,6 +26,7 @@ def test_a_seed_tells_the_same_story_every_time() -> None:
     assert first == second and len(first) > 200
 
 
+@pytest.mark.thorough
 def test_the_worlds_are_worth_looking_at() -> None:
     """What the invariants are about does happen in them."""
     words = ("Lost quorum", "Gained quorum", "Adding sorry server", "Enabling sorry server", "slow_start",

@@ -23,6 +23,7 @@ from hakeep.objects.filter import (
     to_deletions,
     to_script,
 )
+from tests.effort import tries
 
 ETH0, ETH1 = Device("eth0", 2), Device("eth1", 3)
 FOUR = FencedRouter(
@@ -313,7 +314,7 @@ def filters(draw: st.DrawFn) -> Filter:
 
 
 @given(st.lists(filters(), min_size=1, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 def test_any_sequence_reaches_what_is_wanted(sequence: list[Filter]) -> None:
     kernel, have = Tables(), None
     for wanted in sequence:

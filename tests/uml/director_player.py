@@ -2,7 +2,7 @@
 
     python director_player.py FOLDER SCENE...       a JSON document for each scene into FOLDER
 
-Nothing is judged here; that is done outside, in test_director_uml.py.
+Nothing is judged here; that is done outside, in test_director_uml.py and test_director_packets_uml.py.
 """
 
 from __future__ import annotations

@@ -40,7 +40,11 @@ class Server:
     ip: str
     port: int
     heard: list[bytes] = field(default_factory=list)
-    connections: int = 0
+    callers: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def connections(self) -> int:
+        return len(self.callers)
 
     def peer(self, timeout: float = LONG, **more: object) -> Peer:
         return Peer(ip_address(self.ip), self.port, timeout, **more)  # type: ignore[arg-type]
@@ -68,8 +72,8 @@ async def serving(
 
         async def accept() -> None:
             while True:
-                accepted, _ = await listening.accept()
-                server.connections += 1
+                accepted, caller = await listening.accept()
+                server.callers.append(caller[:2])
                 stream: trio.abc.Stream = trio.SocketStream(accepted)
                 if context is not None:
                     stream = trio.SSLStream(stream, context, server_side=True, https_compatible=True)

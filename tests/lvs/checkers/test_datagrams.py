@@ -14,6 +14,7 @@ from scripted import DEADLINE, LONG, SHORT, answering, ask, closed_port
 
 from hakeep.config.settled_lvs import DnsProbe, Peer, UdpProbe
 from hakeep.lvs.checkers import unsupported
+from tests.effort import tries
 
 CLOSED = Peer(ip_address("127.0.0.1"), 0, LONG)
 
@@ -147,7 +148,7 @@ def test_questions_that_cannot_be_asked(probe: DnsProbe) -> None:
 
 
 @given(st.binary(max_size=40), st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_comes_back(data: bytes, echo_id: bool) -> None:
     async def main() -> None:
         with trio.fail_after(DEADLINE):

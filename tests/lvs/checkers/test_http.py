@@ -20,6 +20,7 @@ from hakeep.lvs.checkers.attempt import PATIENCE, Failure
 from hakeep.lvs.checkers.http import LONGEST_HEADER, request_bytes
 from hakeep.lvs.checkers.page import judge
 from hakeep.lvs.messages import Result
+from tests.effort import tries
 
 CAPTURE = Path(__file__).resolve().parents[4] / "shared/keepalived/captures/checkers-raw.txt"
 
@@ -377,7 +378,7 @@ PIECES = st.sampled_from([
 
 
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=12).map(b"".join), st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(150), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_a_server_says_there_is_a_result_in_time(reply: bytes, stay: bool) -> None:
     page = Page(host="h", digest=ABC, redirects=2, json_path=".x", expected_headers=(("Location", ""),))
 
@@ -411,7 +412,7 @@ DAMAGE = st.tuples(st.integers(0, 200), st.integers(0, 5), st.binary(max_size=5)
 
 
 @given(st.sampled_from(SEEDS), st.lists(DAMAGE, max_size=5), st.lists(st.integers(0, 200), max_size=3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 def test_replies_with_damage(reply: bytes, damage: list[tuple[int, int, bytes]], cuts: list[int]) -> None:
     """As above without a network, so that there can be many."""
     for at, length, instead in damage:

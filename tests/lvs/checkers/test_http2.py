@@ -22,6 +22,8 @@ from h2 import events as e
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
+from tests.effort import tries
+
 Fields = Sequence[tuple[str, str]]
 
 
@@ -176,7 +178,7 @@ FRAMES = st.sampled_from([
 
 
 @given(st.lists(FRAMES | st.binary(max_size=20), max_size=8).map(b"".join))
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(80), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_a_server_says(reply: bytes) -> None:
     async def handler(stream: trio.abc.Stream, server: Server) -> None:
         await stream.receive_some()

@@ -11,6 +11,7 @@ from scripted import DEADLINE, LONG, SHORT, Handler, Server, ask, be_silent, ser
 from hakeep.config.settled_lvs import SmtpProbe
 from hakeep.lvs.checkers.attempt import PATIENCE
 from hakeep.lvs.messages import Result
+from tests.effort import tries
 
 
 def talking(*replies: bytes, stay: bool = False, close_after: int = 99) -> Handler:
@@ -90,7 +91,7 @@ WORDS = st.sampled_from([b"220 x\r\n", b"220-", b"250 y\r\n", b"\n", b"\r"])
 
 
 @given(st.lists(WORDS | st.binary(max_size=9), max_size=9))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_a_server_says(replies: list[bytes]) -> None:
     async def main() -> None:
         with trio.fail_after(DEADLINE):

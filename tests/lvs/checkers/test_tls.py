@@ -17,6 +17,7 @@ from hakeep.lvs.checkers import Kit, unsupported
 from hakeep.lvs.checkers import tls as tls_module
 from hakeep.lvs.checkers.attempt import PATIENCE
 from hakeep.lvs.messages import Result
+from tests.effort import tries
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 PAGES = (Page("/s", "good.example"),)
@@ -230,7 +231,7 @@ RECORDS = st.sampled_from([b"\x16\x03\x03", b"\x15\x03\x03\x00\x02\x02", b"\x00"
 
 
 @given(st.lists(RECORDS | st.binary(max_size=60), max_size=6))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_a_server_says(pieces: list[bytes]) -> None:
     async def handler(stream: trio.abc.Stream, server: Server) -> None:
         await stream.receive_some()
