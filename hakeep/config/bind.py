@@ -7,16 +7,18 @@ as many mistakes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hakeep.config import mistakes
 from hakeep.config.advice import Advice
+from hakeep.config.astray import LIST, content, home
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
-from hakeep.config.hints import good_for, second, surplus
+from hakeep.config.hints import second, surplus
 from hakeep.config.lexer import general_words, template_mark
 from hakeep.config.line import Line
+from hakeep.config.meanings import Content, Meanings, Places, texts_of
 from hakeep.config.schema import Block, Entries, Keyword, Missing, Repeat, Section
 from hakeep.config.span import Span
 from hakeep.config.tree import Node, Tree
@@ -29,12 +31,12 @@ class _Open:
 
     block: Block
     path: str
+    head: Any = None
     values: dict[str, Any] = field(default_factory=dict)
     lists: dict[str, list[Any]] = field(default_factory=dict)
     places: dict[str, list[Line]] = field(default_factory=dict)
     merged: dict[str, tuple[_Open, Keyword, Line]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    head: Any = None
 
 
 class Bound(NamedTuple):
@@ -57,48 +59,65 @@ class _Binder:
         self.root = root
         self.diagnostics: list[Diagnostic] = []
         self._names: dict[tuple[str, str], Line] = {}
+        self._known: dict[Block, Meanings] = {}
         self._advice: Advice | None = None
 
     # -------------------------------------------------------------------------------------------------- blocks
 
-    def children(self, nodes: Sequence[Node], opened: _Open, extra: Sequence[tuple[int, Line]] = ()) -> None:
+    def children(self, nodes: Iterable[Node], opened: _Open, extra: Sequence[tuple[int, Line]] = ()) -> None:
         """Bind the nodes of one block. `extra` are closing braces too many, by the number of nodes before each."""
         astray: Block | None = None
         braces = list(extra)
-        keywords = opened.block.keywords
-        for number, node in enumerate(nodes):
+        keywords, known = opened.block.keywords, self._meanings(opened.block).lines
+        node: Node | None = None
+        for number, following in enumerate(nodes):
+            previous, node = node, following
             while braces and braces[0][0] <= number:
                 astray = self._extra_brace(braces.pop(0)[1], astray)
+            meaning = known.get(node.line.text) if node.children is None and node.line.plain else None
+            if meaning:
+                astray = None
+                self._keep(meaning.keyword, meaning.value, node.line, opened)
+                continue
             words = node.line.words
             found = keywords.get(words[0]) if words else None
             if "{" in node.line.text and (mark := template_mark(node.line.text)):
                 self._template(mark, found, node.line, opened)
             elif found:
-                astray = _content(found) if node.children is None else None
-                self._node(found, node, opened)
+                astray = content(found) if node.children is None else None
+                self._node(found, node, words, opened)
             elif not (astray and words and words[0] in astray.keywords):
-                astray = self._unknown(node, opened, nodes[number - 1] if number else None)
+                astray = self._unknown(node, opened, previous)
         for _, brace in braces:
             astray = self._extra_brace(brace, astray)
 
-    def _node(self, keyword: Keyword, node: Node, opened: _Open) -> None:
+    def _meanings(self, block: Block) -> Meanings:
+        meanings = self._known.get(block)
+        if meanings is None:
+            meanings = self._known[block] = Meanings()
+        return meanings
+
+    def _node(self, keyword: Keyword, node: Node, words: list[str], opened: _Open) -> None:
+        said = len(self.diagnostics)
         if keyword.preferred or keyword.obsolete:
             self.diagnostics.append(mistakes.deprecated(keyword, node.line))
         value = keyword.value
         if isinstance(value, Block):
-            self._block(keyword, value, node, opened)
+            self._block(keyword, value, node, words[1:], opened)
         elif isinstance(value, Entries):
             self._entries(keyword, value, node, opened)
         else:
-            lacks = len(node.line.words) - 1 < value.needs
-            if node.children is not None and not lacks:
+            if node.children is not None and len(words) > value.needs:
                 self._error(Code.UNEXPECTED_BRACE, f"{keyword.name} takes no block", node.opened,
                             note=mistakes.synopsis(keyword), verdict=Verdict.BRACES)
-            self._value(keyword, value, node.line, opened)
+            parsed = self._value(keyword, value, node.line, words, opened)
+            if parsed is not NOTHING:
+                if len(self.diagnostics) == said:
+                    self._meanings(opened.block).learn(node.line, keyword, parsed)
+                self._keep(keyword, parsed, node.line, opened)
 
-    def _block(self, keyword: Keyword, block: Block, node: Node, opened: _Open) -> None:
+    def _block(self, keyword: Keyword, block: Block, node: Node, names: list[str], opened: _Open) -> None:
         line = node.line
-        names = line.words[1:]
         if block.exact and len(names) != 1:
             much = "exactly one name" if names else "a name"
             wide = any(name[-1] in _WIDE_BRACES for name in names)
@@ -121,39 +140,48 @@ class _Binder:
             return
         if node.opened is None:
             self.diagnostics.append(mistakes.no_brace(keyword, node))
-        path = f"{opened.path}/{keyword.name}"
         if keyword.repeat is Repeat.LAST:  # given again, such a block goes on with what it held
-            inner, _, _ = opened.merged.setdefault(keyword.field, (_Open(block, path), keyword, line))
+            inside = _Open(block, f"{opened.path}/{keyword.name}")
+            inner, _, _ = opened.merged.setdefault(keyword.field, (inside, keyword, line))
             self.children(node.children or (), inner, node.extra)
             return
-        inner = _Open(block, path)
-        if block.head:
-            inner.head = self._parse(block.head, names, line, 1, keyword)
-            if inner.head is NOTHING:
-                return
-        if block.entries:
-            self._lines(block.entries, node, keyword, inner, "entries")
-        else:
-            self.children(node.children or (), inner, node.extra)
-        section = self.close(inner, keyword.preferred or keyword.name, name, line)
-        vars(section)["end"] = node.closed
+        head = self._parse(block.head, names, line, 1, keyword) if block.head else None
+        if head is NOTHING:
+            return
+        section = self._section(keyword, block, name, head, node, opened.path)
         if keyword.repeat is Repeat.ADD:
             opened.lists.setdefault(keyword.field, []).append(section)
             opened.places.setdefault(keyword.field, []).append(line)
         else:
             self._keep(keyword, section, line, opened)
 
-    def close(self, opened: _Open, keyword: str, name: str, line: Line | None) -> Section:
+    def _section(self, keyword: Keyword, block: Block, name: str, head: Any, node: Node, outer: str) -> Section:
+        """The section of a block and what stands between its braces."""
+        called, meanings, texts = keyword.preferred or keyword.name, self._meanings(block), texts_of(node)
+        known = meanings.contents.get(texts) if texts is not None else None
+        if known:
+            places = Places(known, node.children or ())
+            return block.build(called, name, node.line, node.closed, known.values, places, head)
+        opened, said = _Open(block, f"{outer}/{keyword.name}", head), len(self.diagnostics)
+        if block.entries:
+            self._lines(block.entries, node, keyword, opened, "entries")
+        else:
+            self.children(node.children or (), opened, node.extra)
+        section = self.close(opened, called, name, node.line, node.closed)
+        if texts is not None and len(self.diagnostics) == said:
+            meanings.learn_content(texts, Content.of(opened.values, section.places, node.children or ()))
+        return section
+
+    def close(self, opened: _Open, keyword: str, name: str, at: Line | None, end: Line | None = None) -> Section:
         """Make the section of what was collected."""
         for key, (inner, inner_keyword, first) in opened.merged.items():
             opened.values[key] = self.close(inner, inner_keyword.name, "", first)
             opened.places[key] = [first]
-        values = opened.values | {key: tuple(items) for key, items in opened.lists.items()}
+        for key, items in opened.lists.items():
+            opened.values[key] = tuple(items)
         places = {key: tuple(lines) for key, lines in opened.places.items()}
-        section = opened.block.build(keyword, name, line, values, places, opened.head)
-        if opened.refused:
-            vars(section)["refused"] = frozenset(opened.refused)
-        return section
+        refused = frozenset(opened.refused) if opened.refused else Section.refused
+        return opened.block.build(keyword, name, at, end, opened.values, places, opened.head, refused)
 
     def _first_of(self, keyword: Keyword, block: Block, name: str, line: Line) -> bool:
         key = (keyword.preferred or keyword.name, name)
@@ -217,30 +245,26 @@ class _Binder:
 
     # -------------------------------------------------------------------------------------------------- values
 
-    def _value(self, keyword: Keyword, value: Value[Any], line: Line, opened: _Open) -> None:
+    def _value(self, keyword: Keyword, value: Value[Any], line: Line, words: list[str], opened: _Open) -> Any:
+        """The value of a line, NOTHING if it has none."""
         if value.shell:
-            words = self._shell_words(line)
-            if words is None:
+            read = self._shell_words(line)
+            if read is None:
                 opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
-                return
-        else:
-            words = line.words
+                return NOTHING
+            words = read
         lacks = len(words) - 1 < value.needs
         if line.open_quote >= 0 and not value.shell:
             self.diagnostics.append(mistakes.open_quote(line, fatal=lacks and keyword.missing is Missing.FATAL))
         elif lacks:
             self.diagnostics.append(mistakes.missing(keyword, line))
-        if lacks:
+        parsed = NOTHING if lacks else self._parse(value, words[1:], line, 1, keyword)
+        if parsed is NOTHING:
             if keyword.repeat is not Repeat.ADD:
                 opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
-            return
-        parsed = self._parse(value, words[1:], line, 1, keyword)
-        if parsed is not NOTHING:
-            if len(words) - 1 > value.needs and not value.shell:
-                self.diagnostics += surplus(keyword, value, words[1:], line, opened.block)
-            self._keep(keyword, parsed, line, opened)
-        elif keyword.repeat is not Repeat.ADD:
-            opened.places.setdefault(keyword.field, [line])  # it was written, though in vain
+        elif len(words) - 1 > value.needs and not value.shell:
+            self.diagnostics += surplus(keyword, value, words[1:], line, opened.block)
+        return parsed
 
     def _parse(self, value: Value[Any], words: Sequence[str], line: Line, shift: int, keyword: Keyword) -> Any:
         def complain(complaint: Complaint) -> None:
@@ -300,17 +324,17 @@ class _Binder:
         if self._advice is None:
             self._advice = Advice(self.root)
         note, fix = self._advice.on(word, opened.path, opened.block)
-        home = self._home_of_previous(line, opened, previous, known=bool(note or fix))
-        if home:
+        belongs = home(line, opened.block, previous, known=bool(note or fix))
+        if belongs:
             assert previous is not None and previous.closed is not None
-            if home is _LIST:
+            if belongs is LIST:
                 opened.refused.add(opened.block.keywords[previous.line.words[0]].field)
             self.diagnostics.append(Diagnostic(
                 Code.MISPLACED_KEYWORD, Severity.ERROR,
                 f"{word} stands after the end of {previous.line.words[0]}, where it belongs", line.span(0),
                 also=(previous.closed.span(), f"this closes {previous.line.words[0]}"),
                 fix="move the closing brace", verdict=Verdict.UNKNOWN_KEYWORD))
-            return home
+            return belongs
         if line.open_quote >= 0:
             self.diagnostics.append(mistakes.open_quote(line))
         if word.startswith("$") and line.words[1:] and line.words[1].startswith("="):
@@ -320,19 +344,6 @@ class _Binder:
         place = f"in {opened.path.rpartition('/')[2]}" if opened.path else "at the outermost level"
         self._error(Code.UNKNOWN_KEYWORD, f"unknown keyword '{word}' {place}", line.span(0), note=note, fix=fix,
                     verdict=Verdict.UNKNOWN_KEYWORD)
-        return None
-
-    def _home_of_previous(self, line: Line, opened: _Open, previous: Node | None, *, known: bool) -> Block | None:
-        """The block just closed, if the line belongs to it: it has a keyword of the block, or it is good for the first
-        entry of the list (and nothing else is `known` of its first word)."""
-        if previous is None or not previous.line.words or previous.closed is None:
-            return None
-        keyword = opened.block.keywords.get(previous.line.words[0])
-        value, words = keyword.value if keyword else None, line.words
-        if isinstance(value, Block) and words and words[0] in value.keywords:
-            return value
-        if isinstance(value, Entries) and not previous.children and not known and good_for(value.entry, words):
-            return _LIST
         return None
 
     def _template(self, mark: tuple[int, int], keyword: Keyword | None, line: Line, opened: _Open | None) -> None:
@@ -368,24 +379,6 @@ class _Binder:
 
 #: Braces of other writing systems, and a bracket that is no brace.
 _WIDE_BRACES = "\uff5b\u2774\ufe5b("
-
-
-class _AnyWord(dict[str, Keyword]):
-    """The keywords of a list, whose entries can begin with any word."""
-
-    def __contains__(self, word: object) -> bool:
-        return True
-
-
-_LIST = Block("", [])
-_LIST.keywords = _AnyWord()
-
-
-def _content(keyword: Keyword) -> Block | None:
-    """What stands astray after a keyword whose brace is missing."""
-    if isinstance(keyword.value, Block):
-        return _LIST if keyword.value.entries else keyword.value
-    return _LIST if isinstance(keyword.value, Entries) else None
 
 
 def _no_later(keyword: Keyword, new: Any, old: Any) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from glob import escape, has_magic, iglob
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +26,7 @@ from hakeep.config import backends
 from hakeep.config.definitions import Surroundings
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.forms import is_yaml
-from hakeep.config.host import Host
+from hakeep.config.host import USUAL_FOLDERS, Host, NameFolders
 from hakeep.config.includes import CHECKS, FILES_LIMIT, Failure, Opened, OpenFile
 from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.loaded import Loaded, assemble, conclude
@@ -46,8 +46,8 @@ SIZE_LIMIT = 128 << 20
 _SAMPLE = 4096
 #: So many braces no name of a file has: each takes a turn.
 _BRACES_LIMIT = 100
-#: How much is read at a time.
-_BLOCK = 1 << 20
+#: How much is read at a time: of nearly all files, all of it.
+_BLOCK = 16 << 20
 #: Four bytes a character at most: what is left of a line that is too long has too many characters still.
 _OVERLONG = re.compile(rb"^([^\n]{%d})[^\n]+" % (LINE_LIMIT * 4), re.MULTILINE)
 
@@ -86,11 +86,22 @@ def load(
     collecting = gc.isenabled()
     gc.disable()  # all that is made is kept: to look for garbage again and again would take longer than reading
     try:
-        lines = (line for name, folder, text in opened.files for line in reader.read(name, folder, text))
-        return assemble(lines, reader, host)
+        files = [reader.read(name, folder, text) for name, folder, text in opened.files]
+        # what is large is handed on, not kept here
+        return assemble(files.pop() if len(files) == 1 else list(chain.from_iterable(files)), reader, host)
     finally:
         if collecting:
+            _grow_old()
             gc.enable()
+
+
+def _grow_old() -> None:
+    """Take all that was made out of the next look for garbage: it would find none, and take a sixth of the time that
+    reading took. (To thaw makes old what was young; but what somebody else froze is to stay frozen.)"""
+    frozen = gc.get_freeze_count()
+    gc.freeze()
+    if not frozen:
+        gc.unfreeze()
 
 
 def _no_file(reason: str) -> Loaded:
@@ -259,7 +270,7 @@ def this_host() -> Host:
         interfaces: frozenset[str] | None = frozenset(name for _, name in socket.if_nameindex())
     except OSError:
         interfaces = None
-    names = _names()
+    names = find_names(USUAL_FOLDERS)
     return Host(
         known_interfaces=interfaces,
         users=frozenset(account.pw_name for account in pwd.getpwall()),
@@ -269,18 +280,20 @@ def this_host() -> Host:
         read_file=read_file,
         tables=frozenset(names["rt_tables"]) | WELL_KNOWN["rt_tables"].keys(),
         names=names,
+        find_names=find_names,
         backend_problem=backend_problem,
         pattern_problem=pattern_problem,
     )
 
 
-def _names() -> dict[str, dict[str, int]]:
+def find_names(folders: NameFolders) -> dict[str, dict[str, int]]:
     """The numbers that iproute2's files (see ip-route(8)) and /etc/protocols give names to, by file. Of two that say
-    different things the one in /etc counts."""
+    different things the one in `folders.etc` counts."""
+    usual = ("/usr/lib/iproute2", "/usr/share/iproute2")
     found: dict[str, dict[str, int]] = {"protocols": _protocols()}
     for file in ("rt_tables", "rt_protos", "rt_dsfield", "rt_realms", "group"):
         names = found[file] = {}
-        for folder in ("/usr/lib/iproute2", "/usr/share/iproute2", "/etc/iproute2"):
+        for folder in (*([folders.usr] if folders.usr else usual), folders.etc):
             for path in (Path(folder, file), *sorted(Path(folder, f"{file}.d").glob("*.conf"))):
                 content = read_file(str(path), 1 << 20) or b""
                 lines = [line.partition("#")[0].split() for line in content.decode("utf-8", "replace").splitlines()]

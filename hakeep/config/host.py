@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
+from typing import NamedTuple
 
 from hakeep.config.settled import Script
 from hakeep.config.settled_lvs import Pattern
@@ -18,6 +19,16 @@ _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+(/\d+)?")
 _PLACEHOLDER = re.compile(r"[<>{}\[\]()$*?|;&'\"`\\/,]")
 
 
+class NameFolders(NamedTuple):
+    """Where iproute2 keeps its names: what it brings along ("" = the usual places), and what administrators add."""
+
+    usr: str = ""
+    etc: str = "/etc/iproute2"
+
+
+USUAL_FOLDERS = NameFolders()
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """Facts about a machine.
@@ -26,10 +37,10 @@ class Host:
     `read_file` returns a file's bytes, or None if it cannot be read (keys of auth_hmac). `subnets` gives the addresses
     of an interface with their networks, () if it has none. `script_weakness` says how others could change a script that
     root runs ("" = they cannot). `tables` are the names of routing tables, `names` the numbers that have names, by the
-    file that says so (see `hakeep.config.settle.names`). `lvs_backend` is what a daemon's command line says in place of
-    `lvs_backend`, "" = nothing; `backend_problem` says why there is no backend of this name ("" = there is one).
-    `pattern_problem` says why a `regex` cannot be looked for, in a sentence that begins with the keyword to blame ("" =
-    it can). `bfd` False: the command line wants no BFD.
+    file that says so (see `hakeep.config.settle.names`): both come from `folders`, `find_names` has those of others.
+    `lvs_backend` is what a daemon's command line says in place of `lvs_backend`, "" = nothing; `backend_problem` says
+    why there is no backend of this name ("" = there is one). `pattern_problem` says why a `regex` cannot be looked for,
+    in a sentence that begins with the keyword to blame ("" = it can). `bfd` False: the command line wants no BFD.
     """
 
     known_interfaces: frozenset[str] | None = None
@@ -42,6 +53,8 @@ class Host:
     script_weakness: Callable[[Script], str] | None = None
     tables: frozenset[str] | None = None
     names: Mapping[str, Mapping[str, int]] | None = None
+    folders: NameFolders = USUAL_FOLDERS
+    find_names: Callable[[NameFolders], Mapping[str, Mapping[str, int]]] | None = None
     lvs_backend: str = ""
     backend_problem: Callable[[str], str] | None = None
     pattern_problem: Callable[[Pattern], str] | None = None

@@ -10,7 +10,7 @@ import re
 
 from hakeep.config.lexer import Unterminated, Word, general_words, shell_words
 from hakeep.config.span import Span
-from hakeep.config.text import Place, Text
+from hakeep.config.text import Place, Run, Text
 
 #: What is in no line that is nothing but words. The keywords are those that change how the rest is read.
 SPECIAL = re.compile(r"[#!\"\\@$~{}\x00\x1c-\x1f]|[^\x00-\x7f]|\Ain(?:clude|stance)|\Arandom_seed")
@@ -19,20 +19,21 @@ SPECIAL = re.compile(r"[#!\"\\@$~{}\x00\x1c-\x1f]|[^\x00-\x7f]|\Ain(?:clude|stan
 class Line:
     """Words, or a brace (`brace` says which; it is the only word), and where they were written.
 
-    `plain` promises that blanks alone separate the words. `order` counts the lines of a configuration when all has
-    been read (see tree.build). `reported` is true when a value can only be bad because a definition is missing, which
-    was reported already.
+    `place` is where it was written, `shift` where it begins there. `order` counts the lines of a configuration in the
+    order in which they take effect; a brace may have that of the words before it. `plain` promises that blanks alone
+    separate the words. `reported` is true when a value can only be bad because a definition is missing, which was
+    reported already.
     """
 
-    __slots__ = ("_place", "_plain", "_shift", "order", "reported", "text")
+    __slots__ = ("_place", "_shift", "order", "plain", "reported", "text")
 
-    def __init__(self, text: str, place: Place, shift: int, *, plain: bool = False) -> None:
+    def __init__(self, text: str, place: Place | Run, shift: int, order: int = 0, *, plain: bool = False) -> None:
         self.text = text
+        self.order = order
+        self.plain = plain
+        self.reported = False
         self._place = place
         self._shift = shift
-        self._plain = plain
-        self.order = 0
-        self.reported = False
 
     def __repr__(self) -> str:
         return f"Line({self.words!r}, {self.span()})"
@@ -45,14 +46,14 @@ class Line:
     @property
     def words(self) -> list[str]:
         """The words, read the general way. What an unterminated quote begins is no word."""
-        if self._plain:
+        if self.plain:
             return self.text.split()
         return [word.text for word in general_words(self.text)[0]]
 
     @property
     def open_quote(self) -> int:
         """Where an unterminated double quote stands in the text; -1: there is none."""
-        return -1 if self._plain else general_words(self.text)[1]
+        return -1 if self.plain else general_words(self.text)[1]
 
     def span(self, word: int | None = None, *, shell: bool = False) -> Span:
         """Where the word of that index stands; the whole line if None or if there is no such word."""
@@ -69,13 +70,12 @@ class Line:
     def part(self, start: int, end: int) -> Line:
         """What stands from a position in the text to another, as a line of its own."""
         piece = self._piece.cut(start, end)
-        line = Line(piece.text, piece.place, piece.shift)
-        line.order = self.order
-        return line
+        return Line(piece.text, piece.place, piece.shift, self.order)
 
     @property
     def _piece(self) -> Text:
-        return Text(self.text, self._place, self._shift)
+        place = self._place.place(self.order) if isinstance(self._place, Run) else self._place
+        return Text(self.text, place, self._shift)
 
     def shell_words(self) -> list[Word]:
         """The line's words read the shell-like way; [] when a quote is unterminated (see `shell_problem`)."""

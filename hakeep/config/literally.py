@@ -40,11 +40,11 @@ def misleading(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def literal_tree(lines: Iterable[Line], root: Block) -> Tree:
     """The blocks that keepalived makes of `lines`, without what it does not know."""
-    tree = Tree()
-    reading = _Reading(root, tree.nodes)
+    nodes: list[Node] = []
+    reading = _Reading(root, nodes)
     for line in _cut(lines):
         reading.take(line)
-    return tree
+    return Tree(nodes)
 
 
 def blamed(diagnostics: Sequence[Diagnostic], stop: Diagnostic) -> list[Diagnostic]:

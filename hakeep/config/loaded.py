@@ -19,6 +19,7 @@ from hakeep.config.rules import check
 from hakeep.config.rules.unsupported import unsupported
 from hakeep.config.schema import Block, Entries
 from hakeep.config.settle import settle
+from hakeep.config.settle.names import informed
 from hakeep.config.settled import Settings
 from hakeep.config.tree import Tree, build
 
@@ -57,9 +58,8 @@ class Loaded:
         return unsupported(self.config)
 
 
-def assemble(lines: Iterable[Line], reader: Reader, host: Host) -> Loaded:
-    """What `lines` come to. `reader` is who reads them."""
-    lines = list(lines)
+def assemble(lines: list[Line], reader: Reader, host: Host) -> Loaded:
+    """What `lines` come to. `reader` is who has read them."""
     tree = [build(lines, _is_root_block, _needs_block, _place)]
     few = lines if len(lines) <= MOST else []
     del lines  # what is large is handed on, not kept here
@@ -75,6 +75,7 @@ def conclude(
     assert isinstance(root, Config)
     structure = tree.diagnostics
     del tree  # of a large configuration it holds more than all that is made of it
+    host = informed(host, root)
     settings, settled = settle(root, host)
     diagnostics = once(gathered([*read, *structure, *bound, *settled, *check(root, settings, host)]))
     if lines and misleading(diagnostics) and not any(d.stops for d in diagnostics):

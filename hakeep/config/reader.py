@@ -19,11 +19,13 @@ from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
 from hakeep.config.extent import extent
 from hakeep.config.includes import CHECKS, FILES_LIMIT, OpenFile, checks_after, read_include
 from hakeep.config.lexer import BACKSLASH, BLANKS, braces, without_comment
-from hakeep.config.line import SPECIAL, Line
+from hakeep.config.line import Line
 from hakeep.config.repetition import Part, parts
 from hakeep.config.sequences import Row, Sequence, read_sequence
+from hakeep.config.shape import Shape, Shapes, shape_of
 from hakeep.config.span import Span, Via
-from hakeep.config.text import Place, Text
+from hakeep.config.text import Place, Run, Text, lines_of
+from hakeep.config.uses import unused
 
 #: A physical line must be shorter than this, in bytes, or keepalived drops it.
 LINE_LIMIT = 1024
@@ -37,9 +39,7 @@ BOMBS_LIMIT = 100
 DEPTH_LIMIT = 30
 NESTING_LIMIT = 100
 
-_BRACES = ("{", "}")
 _CONDITION = re.compile(r"@(\^?)([^ \t]*)[ \t]*")
-_BLANK_BEFORE_SIGN = re.compile(r"\$\w+[ \t]+=")
 
 
 class _Enough(Exception):
@@ -60,25 +60,26 @@ class Reader:
         self._files: list[str] = []
         self._unfinished: tuple[str, list[Text]] | None = None
         self._depth = 0
+        self._order = 0
         self._letters = 0
         self._derived = 0
         self._bombs = 0
         self._opened = 0
         self._nesting = 0
         self._lines: list[Line] = []
+        self._shapes = Shapes(LINE_LIMIT)
         self._told: set[tuple[Span, str]] = set()  # uses that were reported: a line may be expanded again and again
         self.diagnostics: list[Diagnostic] = []
         self.sources: dict[str, str] = {}
 
     def read(self, name: str, folder: str, text: str) -> list[Line]:
         """The lines of a file and of all that it includes. There are none at all if they are too many."""
-        lines: list[Line] = []
-        self._lines = lines
         try:
             self._file(name, folder, text, ())
         except _Enough:
             self._files.clear()
-            lines.clear()
+            self._lines.clear()
+        lines, self._lines = self._lines, []
         return lines
 
     def _file(self, name: str, folder: str, text: str, via: tuple[Via, ...]) -> None:
@@ -87,38 +88,49 @@ class Reader:
         self._files.append(name)
         if text.startswith("\ufeff"):
             text = text[1:]
-        for number, raw in enumerate(text.split("\n"), 1):
-            place = Place(name, number, via)
-            if len(raw) >= LINE_LIMIT:  # before anything looks at it: it may have a hundred million characters
-                self._too_long(place)
+        run = Run(name, -self._order, via)
+        for number, raw in enumerate(lines_of(text), 1):
+            self._order += 1
+            shape = None if self._unfinished else self._shapes[raw]
+            if shape:
+                self._put(shape, run, 0)
                 continue
-            line = raw.strip(BLANKS)
-            if not line:
-                if self._unfinished:
-                    self._finish_definition()
-            elif self._unfinished is not None or not self._simple(line, place, raw.index(line[0])):
-                self._physical(Text(raw, place).cut(0), raw)
+            self._unusual(raw, Place(name, number, via))
+            if self._order + run.before != number:
+                run = run._replace(before=number - self._order)
         self._files.pop()
         self._definitions.folder = outer
         if not self._files and self._unfinished:
             self._finish_definition()
 
-    def _simple(self, line: str, place: Place, shift: int) -> bool:
-        """Take a line that is nothing but words, a brace, or words and the { that opens their block: most are."""
-        found = SPECIAL.search(line)
-        if found is None:
-            self._lines.append(Line(line, place, shift, plain=True))
-        elif line in _BRACES:
-            self._lines.append(Line(line, place, shift))
-            self._depth += 1 if line == "{" else -1
-        elif found.group() == "{" and found.end() == len(line):
-            self._lines.append(Line(line[:-1].rstrip(BLANKS), place, shift, plain=True))
-            self._lines.append(Line("{", place, shift + len(line) - 1))
-            self._depth += 1
-        else:
-            return False
-        self._measure(line, place)
-        return True
+    def _put(self, shape: Shape, place: Place | Run, shift: int) -> None:
+        """Take a line that has a shape."""
+        words, start, brace, at, size = shape
+        if words:
+            self._lines.append(Line(words, place, shift + start, self._order, plain=True))
+        if brace:
+            self._lines.append(Line(brace, place, shift + at, self._order))
+            self._depth += 1 if brace == "{" else -1
+        self._letters += size
+        if len(self._lines) > LINES_LIMIT or self._letters > LETTERS_LIMIT:
+            self._too_much(place.place(self._order) if isinstance(place, Run) else place)
+
+    def _unusual(self, raw: str, place: Place) -> None:
+        """Take a line of a file that has none, or is part of a definition."""
+        if len(raw) >= LINE_LIMIT:  # before anything looks at it: it may have a hundred million characters
+            self._too_long(place)
+        elif raw.strip(BLANKS):
+            self._physical(Text(raw, place).cut(0), raw)
+        elif self._unfinished:
+            self._finish_definition()
+
+    def _simple(self, text: Text) -> bool:
+        """Take a line that has a shape, as most that come out of others have too."""
+        shape = shape_of(text.text)
+        if shape:
+            self._order += 1
+            self._put(shape, text.place, text.shift)
+        return shape is not None
 
     def _measure(self, text: str, place: Place) -> None:
         """Count what lines were just made."""
@@ -186,7 +198,7 @@ class Reader:
         except Refused as refused:
             self._refuse(refused)
             return
-        if not self._simple(text.text, text.place, text.shift):
+        if not self._simple(text):
             self._cut(text)
 
     def _condition(self, text: Text) -> Text | None:
@@ -225,7 +237,8 @@ class Reader:
         """The lines that one number of a sequence gives."""
         for text, active, straight in known:
             if straight:
-                line = straight.line(row)
+                self._order += 1
+                line = straight.line(row, self._order)
                 self._letters += len(line.text)
                 self._lines.append(line)
             else:
@@ -260,7 +273,7 @@ class Reader:
     def _expanded(self, text: Text, active: frozenset[str]) -> None:
         """A line in which all has been put in that is defined. A comment may have come in, too."""
         line = text.text
-        if line and line[0] not in BLANKS and line[-1] not in BLANKS and self._simple(line, text.place, text.shift):
+        if line and line[0] not in BLANKS and line[-1] not in BLANKS and self._simple(text):
             return
         bare = "$" in text.text and self._report_uses(text)
         if "#" in text.text or "!" in text.text:
@@ -277,27 +290,11 @@ class Reader:
     def _report_uses(self, text: Text) -> bool:
         """Say what looks like a use of a definition but was not replaced; true if there were bare braces."""
         bare = False
-        for use, span, in_braces in self._definitions.undefined(text):
-            if _BLANK_BEFORE_SIGN.match(text.text):
-                continue  # a definition is meant; binding tells it as an unknown keyword
+        for use, span, in_braces, diagnostic in unused(text, self._definitions):
             bare |= in_braces
-            if (span, use) in self._told:
-                continue
-            self._told.add((span, use))
-            if in_braces:
-                self._error(Code.UNDEFINED, f"{use} is not defined", span, "keepalived takes its braces for a block's")
-            else:
-                self.diagnostics.append(Diagnostic(
-                    Code.UNDEFINED, Severity.NOTE, f"{use} is not defined here, so it stays as it is written", span,
-                    verdict=Verdict.OK))
-        for name, span in self._definitions.stuck(text):
-            if (span, name) in self._told:
-                continue
-            self._told.add((span, name))
-            self.diagnostics.append(Diagnostic(
-                Code.UNDEFINED, Severity.WARNING, f"${name} stays as it is written, because of what follows it", span,
-                note="only the end of the line, a blank, a comma or ) may follow a name without braces",
-                fix=f"write ${{{name}}}", verdict=Verdict.OK))
+            if (span, use) not in self._told:
+                self._told.add((span, use))
+                self.diagnostics.append(diagnostic)
         return bare
 
     # ------------------------------------------------------------------------------------------------- definitions
@@ -344,12 +341,14 @@ class Reader:
                 self._words(piece)
             if end < len(text.text):
                 self._depth += 1 if text.text[end] == "{" else -1
-                self._lines.append(Line(text.text[end], text.place, text.shift + end))
+                self._order += 1
+                self._lines.append(Line(text.text[end], text.place, text.shift + end, self._order))
             start = end + 1
         self._measure(text.text, text.place)
 
     def _words(self, text: Text) -> None:
-        line = Line(text.text, text.place, text.shift)
+        self._order += 1
+        line = Line(text.text, text.place, text.shift, self._order)
         self._lines.append(line)
         if text.text.startswith(("instance", "random_seed", "include_check")):
             self._overhear(line.words)

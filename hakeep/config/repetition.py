@@ -42,14 +42,14 @@ class Straight:
         self._pick = itemgetter(*picked) if picked else _nothing
         self._places: dict[tuple[int, ...], tuple[Place, int]] = {}
 
-    def line(self, row: Row) -> Line:
+    def line(self, row: Row, order: int) -> Line:
         """The line of a row, whose values are defined."""
         lengths = tuple(map(len, row))
         known = self._places.get(lengths)
         if known is None:
             _, place, shift = self._definitions.expand(self._text, self._active)[0]
             known = self._places[lengths] = place, shift
-        return Line(self._form % self._pick(row), known[0], known[1], plain=True)
+        return Line(self._form % self._pick(row), known[0], known[1], order, plain=True)
 
 
 def _nothing(row: Row) -> Row:

@@ -184,6 +184,7 @@ class Section:
     places: Mapping[str, tuple[Line, ...]] = MappingProxyType({})
     refused: frozenset[str] = frozenset()
     __children__: ClassVar[tuple[Keyword, ...]] = ()
+    __slots__ = ()  # a subclass that declares none has a __dict__
 
     def __init_subclass__(cls) -> None:
         children = []
@@ -250,24 +251,30 @@ class Plain(Section):
     of such blocks in some configurations, so each keeps little of its own: blocks of the same text share `values`.
     """
 
-    keyword: str = ""
-    values: Mapping[str, Any] = MappingProxyType({})
-    head: Any = None
+    __slots__ = ("at", "end", "head", "keyword", "name", "places", "refused", "values")
+
+    keyword: str
+    values: Mapping[str, Any]
+    head: Any
 
     def __init__(
-        self, keyword: str = "", name: str = "", at: Line | None = None,
-        places: Mapping[str, tuple[Line, ...]] = Section.places, values: Mapping[str, Any] = values, head: Any = None,
+        self, keyword: str = "", name: str = "", at: Line | None = None, end: Line | None = None,
+        places: Mapping[str, tuple[Line, ...]] = Section.places, values: Mapping[str, Any] = MappingProxyType({}),
+        head: Any = None, refused: frozenset[str] = Section.refused,
     ) -> None:
-        keep = object.__setattr__  # unlike an update of __dict__ it makes none
+        keep = object.__setattr__
         keep(self, "keyword", keyword)
         keep(self, "name", name)
         keep(self, "at", at)
+        keep(self, "end", end)
         keep(self, "places", places)
         keep(self, "values", values)
         keep(self, "head", head)
+        keep(self, "refused", refused)
 
     def _what(self) -> dict[str, Any]:
-        return super()._what() | {"values": tuple(self.values.items())}
+        return {
+            "name": self.name, "keyword": self.keyword, "values": tuple(self.values.items()), "head": self.head}
 
     def given(self) -> Iterable[tuple[str, Any]]:
         return self.values.items()
@@ -318,13 +325,13 @@ class Block:
         return "\n".join(self.keywords[name].example for name in (*required, *self._shown))
 
     def build(
-        self, keyword: str, name: str, line: Line | None, values: Mapping[str, Any],
-        places: Mapping[str, tuple[Line, ...]], head: Any = None,
+        self, keyword: str, name: str, at: Line | None, end: Line | None, values: Mapping[str, Any],
+        places: Mapping[str, tuple[Line, ...]], head: Any = None, refused: frozenset[str] = Section.refused,
     ) -> Section:
         """The bound section."""
         if self._build:
-            return self._build(name=name, at=line, places=places, **values)
-        return Plain(keyword, name, line, places, values, head)
+            return self._build(name=name, at=at, end=end, places=places, refused=refused, **values)
+        return Plain(keyword, name, at, end, places, values, head, refused)
 
 
 def block_of(cls: type[Section], **facts: Any) -> Block:

@@ -6,9 +6,22 @@ Reading cuts lines, joins the text of definitions into them and cuts again. A `T
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from hakeep.config.span import Span, Via
+
+#: How many characters are cut into lines at a time.
+_STRETCH = 1 << 16
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text, without having all of them at a time."""
+    start, end = 0, text.find("\n", _STRETCH)
+    while end >= 0:
+        yield from text[start:end].split("\n")
+        start, end = end + 1, text.find("\n", end + _STRETCH)
+    yield from text[start:].split("\n")
 
 
 class Segment(NamedTuple):
@@ -51,6 +64,19 @@ class Place(NamedTuple):
         if first is None:
             return 0, 0
         return first, last - first
+
+
+class Run(NamedTuple):
+    """Lines of a file as they stand in it, one after the other. Each knows its order among all lines (see `Line`);
+    `before` is how much more its number in the file is."""
+
+    file: str
+    before: int
+    via: tuple[Via, ...] = ()
+
+    def place(self, order: int) -> Place:
+        """The place of one of them."""
+        return Place(self.file, order + self.before, self.via)
 
 
 class Text(NamedTuple):

@@ -11,7 +11,7 @@ makes the braces balance; then each brace that is missing or too many is one mes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hakeep.config.diagnostic import Code, Diagnostic, Severity, Verdict
@@ -36,9 +36,10 @@ class Node:
 
 @dataclass(slots=True)
 class Tree:
-    """The outermost nodes, and closing braces that close nothing, each with the number of nodes before it."""
+    """The outermost nodes (which may be made only while they are walked through, once), and closing braces that close
+    nothing, each with the number of nodes before it."""
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: Iterable[Node] = field(default_factory=list)
     extra: list[tuple[int, Line]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -55,15 +56,14 @@ Place = Callable[[list[str], list[str]], int]
 
 
 def build(
-    lines: Iterable[Line], is_root_block: Judge, needs_block: Judge = lambda words: False,
+    lines: list[Line], is_root_block: Judge, needs_block: Judge = lambda words: False,
     place: Place = lambda words, path: len(path),
 ) -> Tree:
     """The tree of `lines`. The judges are asked only if braces do not balance: `is_root_block` of words that begin a
     block at the outermost level and none of an inner one, `needs_block` of a keyword that cannot be without, `place`
     of words that may not belong to the innermost block."""
-    lines = list(lines)
-    for number, line in enumerate(lines):
-        line.order = number
+    if _balanced(lines):
+        return Tree(_nodes(lines))
     builder = _Builder()
     builder.take(lines)
     if builder.balanced:
@@ -76,14 +76,64 @@ def build(
     return builder.tree
 
 
+def _balanced(lines: Iterable[Line]) -> bool:
+    """Whether each { belongs to a keyword and to a }, as in most configurations."""
+    depth, head = 0, False
+    for line in lines:
+        text = line.text
+        if text == "{":
+            if not head:
+                return False
+            depth += 1
+            head = False
+        elif text == "}":
+            depth -= 1
+            if depth < 0:
+                return False
+            head = False
+        else:
+            head = True
+    return depth == 0
+
+
+def _nodes(lines: Iterable[Line]) -> Iterator[Node]:
+    """The outermost nodes of lines whose braces are balanced. Each is made when it is asked for: with ten thousands of
+    servers the nodes take as much memory as what they come to, so none is kept longer than it is needed."""
+    outermost: Node | None = None
+    last: Node | None = None
+    around: list[Node] = []
+    for line in lines:
+        brace = line.brace
+        if brace == "{":
+            assert last
+            last.opened, last.children = line, []
+            around.append(last)
+        elif brace:
+            last = around.pop()
+            last.closed = line
+        else:
+            last = Node(line)
+            if around:
+                children = around[-1].children
+                assert children is not None
+                children.append(last)
+            else:
+                if outermost:
+                    yield outermost
+                outermost = last
+    if outermost:
+        yield outermost
+
+
 class _Builder:
-    """Takes the braces as they are."""
+    """Takes the braces as they are, and tells what is wrong with them."""
 
     def __init__(self) -> None:
-        self.tree = Tree()
+        self._nodes: list[Node] = []
+        self.tree = Tree(self._nodes)
         self._stack: list[Node | None] = []  # None: an anonymous block, whose content counts as its surroundings'
         self._outer: list[list[Node]] = []
-        self._current = self.tree.nodes
+        self._current = self._nodes
         self._last: Node | None = None  # the node that a `{` would belong to
         self._extra = 0
         self._repaired = 0
@@ -128,7 +178,7 @@ class _Builder:
         else:
             self._extra += 1
             if not self.tree.extra or self._last:  # as above: }}} is one mistake
-                self.tree.extra.append((len(self.tree.nodes), brace))
+                self.tree.extra.append((len(self._nodes), brace))
         self._last = None
 
     def _enter(self, node: Node) -> None:

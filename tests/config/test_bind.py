@@ -14,6 +14,7 @@ from hakeep.config.host import Host
 from hakeep.config.includes import Opened
 from hakeep.config.loaded import assemble
 from hakeep.config.reader import Reader
+from tests.effort import tries
 
 GOOD = "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.1\n}\n"
 
@@ -358,7 +359,7 @@ WORDS = ["global_defs", "vrrp_instance", "VI", "virtual_ipaddress", "10.0.0.1/24
          "vip_lease", "off", "HTTP_GET", "url", "status_code", "200-299", "lvs_sync_daemon", "smtp_server"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=80).map(" ".join))
 def test_loading_never_fails(text: str) -> None:
     reader = Reader(lambda pattern, folder: Opened(), Surroundings())

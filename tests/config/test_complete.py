@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakeep.config.forms.complete import Completion, Description, complete, describe
+from tests.effort import tries
 
 TEXT = """\
 $VIP=192.0.2.10
@@ -164,7 +165,7 @@ def test_places_outside_of_the_text() -> None:
 PIECES = [*'{}"#!$@~\\ \n\t=', "vrrp_instance", "group", "state", "x"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.integers(0, 6), st.integers(0, 20))
 def test_any_text_will_do(text: str, line: int, column: int) -> None:
     for item in complete(text, line, column):

@@ -6,6 +6,7 @@ with the reason, and what is listed there must differ.
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tomllib
 from pathlib import Path
@@ -49,6 +50,7 @@ def read(case: Case, folder: Path) -> Loaded:
     return load(str(path), config_id=case.config_id, environment={}, host=host)
 
 
+@functools.cache
 def alone(case: Case) -> Loaded:
     """The text judged by itself, as `hakeep check` does."""
     return load(str(case.path), config_id=case.config_id, environment={})

@@ -19,6 +19,7 @@ from hakeep.config.includes import Opened
 from hakeep.config.lexer import Unterminated, shell_words
 from hakeep.config.line import Line
 from hakeep.config.reader import LINE_LIMIT, Reader
+from tests.effort import tries
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = sorted((ROOT.parent / "shared" / "corpus").rglob("*.conf"))
@@ -164,7 +165,7 @@ LINES = st.lists(st.tuples(st.sampled_from(["", " ", "\t  "]), st.lists(PIECES, 
     [" ", "  ", " \t", ""])).map(lambda t: t[0] + t[2].join(t[1])), max_size=12)
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(800), deadline=None, suppress_health_check=list(HealthCheck))
 @given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_meaning_is_kept(lines: list[str], ending: str, final: bool) -> None:
     text = ending.join(lines) + (ending if final else "")

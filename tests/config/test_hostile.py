@@ -25,7 +25,10 @@ SECONDS = 1.0
 BOMB_MEMORY = 1 << 30
 BOMB_SECONDS = 40
 
-pytestmark = pytest.mark.skipif(not (COMMANDS / "hakeep").exists(), reason="the commands are not installed here")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not (COMMANDS / "hakeep").exists(), reason="the commands are not installed here"),
+]
 
 
 def _write(text: bytes) -> Callable[[Path], None]:
@@ -125,7 +128,6 @@ def test_a_hostile_file_is_an_error(tmp_path: Path, name: str, command: tuple[st
     assert seconds < SECONDS
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     "text",
     [

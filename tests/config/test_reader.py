@@ -12,6 +12,7 @@ from hakeep.config.definitions import Dice, Surroundings
 from hakeep.config.diagnostic import Code, Severity, Verdict
 from hakeep.config.includes import CHECKS, Opened, checks_after
 from hakeep.config.reader import Reader
+from tests.effort import tries
 
 
 def codes(desk: Any) -> list[Code]:
@@ -439,7 +440,7 @@ PIECES = ["$A=", "$A", "${A}", "${_ENV X}", "~SEQ(i,3)", "~SEQ(", "~LST({a,b},{1
           "\ufeff", "instance", "random_seed 3", "include_check -match", ")", ","]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
 def test_reading_never_fails(text: str) -> None:
     def open_file(pattern: str, folder: str) -> Opened:

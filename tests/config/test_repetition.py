@@ -14,6 +14,7 @@ from hakeep.config.diagnostic import Code
 from hakeep.config.extent import Extent, extent
 from hakeep.config.includes import Opened
 from hakeep.config.reader import Reader
+from tests.effort import tries
 
 PIECES = (
     "foo", "a-b 100%", "%s", "$I", "${I}", "x${J}y", "$J", "$A", "${B}", "$C", "$D", "$NONE", '"q $I"', "$I-", "{", "}",
@@ -41,7 +42,7 @@ def told(made: Any) -> list[Any]:
 
 
 @pytest.mark.thorough
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(400), deadline=None, suppress_health_check=list(HealthCheck))
 @given(definitions, st.lists(st.tuples(heads, texts), min_size=1, max_size=3))
 def test_what_is_worked_out_once_gives_the_same_lines(
     made: list[tuple[str, list[str]]], lines: list[tuple[str, str]]
@@ -57,7 +58,7 @@ def test_what_is_worked_out_once_gives_the_same_lines(
         assert quick.diagnostics == slow.diagnostics
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(400), deadline=None, suppress_health_check=list(HealthCheck))
 @given(definitions, st.tuples(heads, texts))
 def test_no_more_is_known_beforehand_than_there_is(made: list[tuple[str, list[str]]], line: tuple[str, str]) -> None:
     text = program(made, [])

@@ -179,6 +179,21 @@ def test_shell_syntax_needs_a_shell(load: Any) -> None:
     assert "/bin/sh -c" in loaded.diagnostics[0].fix
 
 
+@pytest.mark.parametrize(("kind", "fix"), [
+    ("unreachable", "add no_track"), ("blackhole", "add no_track"), ("via 10.0.0.9", "add dev IFNAME, or no_track")])
+def test_a_route_to_nowhere_has_no_interface_to_add(load: Any, kind: str, fix: str) -> None:
+    (found,) = load(f"static_routes {{\n10.9.0.0/16 {kind}\n}}\n" if "via" in kind
+                    else f"static_routes {{\n{kind} 10.9.0.0/16\n}}\n").diagnostics
+    assert (found.code, found.fix) == (Code.ROUTE_UNTRACKED, fix)
+
+
+def test_what_becomes_of_a_route_with_an_unknown_table(load: Any) -> None:
+    host = Host(tables=frozenset({"main"}))
+    for block, entry in (("routes", "10.9.0.0/16 dev eth0 table x"), ("rules", "from 10.0.0.0/8 table x preference 9")):
+        (found,) = load(f"static_{block} {{\n{entry}\n}}\n", host).diagnostics
+        assert (found.code, found.note) == (Code.ROUTE_TABLE, f"this {block[:-1]} is left out")
+
+
 def test_scripts_that_cannot_run(load: Any) -> None:
     def problem(script: Script) -> str:
         return "" if script.argv[0] == "/good" else f"{script.argv[0]} is not there"
@@ -186,8 +201,10 @@ def test_scripts_that_cannot_run(load: Any) -> None:
     host = Host(script_problem=problem, users=frozenset({"root"}), groups=frozenset({"root"}))
     loaded = load(INSTANCE % "notify /bad", host)
     assert (codes(loaded), loaded.exit_status()) == ([Code.SCRIPT], 0)
+    assert loaded.diagnostics[0].note == "it will not run"
     loaded = load("vrrp_script x {\nscript /bad\n}\n" + INSTANCE % "track_script {\nx\n}", host)
     assert (codes(loaded), loaded.exit_status()) == ([Code.SCRIPT], 5)
+    assert loaded.diagnostics[0].note == "vrrp_script x is left out: no priority and no state goes by it"
     loaded = load(SECURE + INSTANCE % "notify /good argument", host)
     assert codes(loaded) == [Code.UNKNOWN_USER]
     assert "quote" in loaded.diagnostics[0].fix

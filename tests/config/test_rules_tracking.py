@@ -58,6 +58,10 @@ PAIR = instance() + instance(name="B")
     (instance("track_virtual_server 10.0.0.9 80"), Code.UNKNOWN_REFERENCE,
      "A: there is no virtual_server 10.0.0.9 80; it is not tracked"),
     ("track_file f {\nfile /f\n}\n" + instance(), Code.UNUSED, "file f is not used"),
+    (instance("track_ping fe80::1"), Code.BAD_ENTRY,
+     "track_ping: fe80::1 means something on one link only: add dev IFNAME"),
+    (instance("track_tcp fe80::1 80"), Code.BAD_ENTRY,
+     "track_tcp: fe80::1 means something on one link only: track_ping, which has dev, can ask it"),
 ])
 def test_what_is_told(load: Any, text: str, code: Code, message: str) -> None:
     assert message in [d.message for d in load(text).diagnostics if d.code is code]
@@ -66,6 +70,7 @@ def test_what_is_told(load: Any, text: str, code: Code, message: str) -> None:
 @pytest.mark.parametrize(("text", "code"), [
     (instance("hold_down 3\ntrack_ping 10.0.0.1"), Code.IDLE_TRACKING),
     (instance("hold_down 0"), Code.IDLE_TRACKING),
+    (instance("track_ping fe80::1 dev eth0\ntrack_ping 169.254.0.1\ntrack_tcp 2001:db8::1 80"), Code.BAD_ENTRY),
     (instance("last_standing off"), Code.IDLE_TRACKING),
     (instance("track_ping 10.0.0.1") + instance(name="B") + group("last_standing on\nhold_down 3"), Code.IDLE_TRACKING),
     (instance("track_ping 10.0.0.1\ntrack_ping 10.0.0.1 interval 2"), Code.TRACKED_TWICE),

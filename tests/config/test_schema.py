@@ -33,6 +33,7 @@ from hakeep.config.tree import build
 from hakeep.config.values import addresses, links, numbers, options, questions, routes, scripts, services, words
 from hakeep.config.values import texts as texts_values
 from hakeep.config.values.value import Invalid, Value
+from tests.effort import tries
 
 LANGUAGE = [(path, keyword) for path, keyword in walk(ROOT)]
 FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "keepalived" / "keywords.yaml"
@@ -262,7 +263,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_rendered_is_read_back(name: str, data: st.DataObject) -> None:
     keyword = VALUES[name]
@@ -284,8 +285,9 @@ def test_what_is_rendered_is_read_back(name: str, data: st.DataObject) -> None:
     assert kind.from_plain(kind.to_plain(item)) == item
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", VALUES)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_written_as_yaml_is_read_back(name: str, data: st.DataObject) -> None:
     keyword = VALUES[name]

@@ -49,6 +49,7 @@ def a_million_additions() -> None:
         total += number
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "budget"),
     [

@@ -370,10 +370,10 @@ class GlobalDefs(Section):
     json_dump_file: str | None = keyword(Word("PATH"), "where the JSON dump goes", process="all", since="2.4",
                                         default="/run/hakeep/hakeep.json", sample="/run/hakeep/state.json")
     iproute_usr_dir: str | None = keyword(
-        Word("DIR"), "iproute2's tables of names", process="all", since="2.4", ignored="/usr/share/iproute2 is read",
-        sample="/usr/share/iproute2")
+        Word("DIR"), "iproute2's tables of names", process="all", since="2.4", sample="/usr/share/iproute2",
+        default="/usr/lib/iproute2 and /usr/share/iproute2")
     iproute_etc_dir: str | None = keyword(
-        Word("DIR"), "local tables of names", process="all", since="2.4", ignored="/etc/iproute2 is read",
+        Word("DIR"), "local tables of names", process="all", since="2.4", default="/etc/iproute2",
         sample="/etc/iproute2")
 
 

@@ -61,7 +61,8 @@ misc_timeout
     It is then ended by SIGTERM, and two seconds later by SIGKILL, and has failed.
 
 misc_dynamic
-    Exit status 2 to 255 then means: good, and the weight is two less than that. 1 is bad, 0 leaves the weight alone.
+    Exit status 2 to 255 then means: good, and the weight is two less than that. 1 is bad. 0 is good with the
+    configured weight.
 
 MISC_CHECK/user
     Running checks as root is seldom needed.

@@ -133,7 +133,9 @@ json_dump_file
     Written on the signal that `hakeepd --signum=JSON` prints. `hakeep status --json` needs neither signal nor file.
 
 iproute_usr_dir
-    Names of routing tables, scopes and protocols are looked up in files that belong to iproute2.
+    Names of routing tables, protocols, TOS values, realms and groups of interfaces are looked up in the files of this
+    directory (rt_tables, rt_protos, rt_dsfield, rt_realms, group, and rt_tables.d/*.conf and its likes), which belong
+    to iproute2. A name that is not there is an error, and the entry is left out.
 
 iproute_etc_dir
     What stands here wins over `iproute_usr_dir`.

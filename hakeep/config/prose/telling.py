@@ -78,7 +78,8 @@ smtp_login
     off. Keep the file from being read by others.
 
 smtp_queue_max
-    When more wait, the oldest one is dropped, and the log says so.
+    When more wait, the oldest one is dropped, and the log says so. `hakeep status` says how many wait, since when, and
+    why they could not be sent.
 
 smtp_alert_vrrp smtp_alert_checker
     Stands for `smtp_alert` in all blocks of that kind that have none of their own.

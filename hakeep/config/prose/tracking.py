@@ -15,7 +15,9 @@ track_process
     Names of `vrrp_track_process` blocks, one a line. A weight here counts instead of the block's own.
 
 track_bfd
-    Names of `bfd_instance` blocks, one a line. A weight here counts instead of the block's own.
+    Names of `bfd_instance` blocks, one a line. A weight here counts instead of the block's own. A session counts as
+    failed until it is up for the first time. A neighbor that says that somebody has switched it off (AdminDown, as
+    hakeepd and others do when they are stopped) has not failed (RFC 5882): what counted before goes on to count.
 
 track_ping
     Echo requests to this address, or to the default gateway of the moment (inet6: that of IPv6): a check without a
@@ -64,7 +66,8 @@ virtual_rules
 
 vrrp_script/script
     Exit status 0 is success, any other is failure. Unlike with `notify`, further words are arguments, not an account.
-    Give the full path. Keep it short: it runs every `interval`, on every host.
+    Give the full path. Keep it short: it runs every `interval`, on every host. What is not there or not executable when
+    the configuration is read is left out with all that tracks it, and the log says so.
 
 vrrp_script/interval
     A run that is still going on when the next is due is not disturbed; the next one is left out.
@@ -82,6 +85,8 @@ rise
 
 fall
     Guards against a single failure that means nothing. The time until a takeover is about this number of intervals.
+    Failures in a row go on to count over a reload, also one that changes the script, and when the process that runs
+    scripts had to be replaced.
 
 vrrp_script/user
     Running checks as root is seldom needed.

@@ -100,15 +100,13 @@ def absent(view: View) -> Iterator[Found]:
     known = view.definitions["track_bfd"]  # what names none of these has been told
     bfd = view.settings.bfd
     running = {session.name for session in bfd.instances} if bfd else set()
-    for service in view.services:
-        for server in service.get("real_server") or ():
-            for check in server.get("BFD_CHECK") or ():
-                name = check.get("name")
-                if name in known and not view.host.bfd:
-                    yield _switched_off(f"the BFD_CHECK of {server.name}", name, check.span("name", word=1))
-                elif name in known and name not in running:
-                    yield error(f"the BFD_CHECK of {server.name} goes by bfd_instance {name}, which is left out",
-                                check.span("name", word=1), also=(known[name].span(), "this one"), stops=True)
+    for _, server, _, check in view.checks("BFD_CHECK"):
+        name = check.get("name")
+        if name in known and not view.host.bfd:
+            yield _switched_off(f"the BFD_CHECK of {server.name}", name, check.span("name", word=1))
+        elif name in known and name not in running:
+            yield error(f"the BFD_CHECK of {server.name} goes by bfd_instance {name}, which is left out",
+                        check.span("name", word=1), also=(known[name].span(), "this one"), stops=True)
     for owner in view.owners if not view.host.bfd else ():
         for index, (name, _, _) in enumerate(owner.track_bfd):
             if name in known:

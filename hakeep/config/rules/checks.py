@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from hakeep.config.diagnostic import Code, Verdict
 from hakeep.config.keywords.lvs import OUR_CHECKERS
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
-from hakeep.config.rules.servers import CHECKS, checked
+from hakeep.config.rules.servers import checked
 from hakeep.config.rules.view import View
 from hakeep.config.schema import Plain, Section
 from hakeep.config.settle.lvs_pages import settle_pattern
 from hakeep.config.settled_lvs import Pattern
 
 #: What a check cannot do without.
-_NEEDED = {"HTTP_GET": "url", "SSL_GET": "url", "MISC_CHECK": "misc_path", "BFD_CHECK": "name"}
+_NEEDED = {"MISC_CHECK": "misc_path", "HTTP_GET": "url", "SSL_GET": "url", "BFD_CHECK": "name"}
 
 #: Checks of protocols that have no port of their own.
 _NEED_PORT = ("TCP_CHECK", "UDP_CHECK", "AGENT_CHECK", "GRPC_CHECK")
@@ -46,10 +46,10 @@ def incomplete(view: View) -> Iterator[Found]:
             real_server 192.0.2.21 80 { HTTP_GET { url { path / } } }
         }
     """
-    for service, _, kind, check in _checks(view):
+    for service, _, kind, check in view.checks(*_NEEDED):
         urls = check.get("url") or ()
-        needed = _NEEDED.get(kind)
-        if needed and needed not in check.places:  # a bad one has been told
+        needed = _NEEDED[kind]
+        if needed not in check.places:  # a bad one has been told
             yield error(f"virtual_server {service.name}: {kind} has no {needed}", check.closing(),
                         also=(check.span(), "it begins here"), stops=kind == "BFD_CHECK")
         for url in urls:
@@ -121,15 +121,22 @@ def timeout(view: View) -> Iterator[Found]:
             real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 2 } }
         }
     """
-    for service, server, kind, check in _checks(view):
+    for service, server, kind, check in view.checks():
         keyword = "misc_timeout" if kind == "MISC_CHECK" else "connect_timeout"
-        limits = [(part, part.get(keyword)) for part in (check, server, service) if part.get(keyword)]
-        delays = [(part, part.get("delay_loop")) for part in (check, server, service) if part.get("delay_loop")]
-        if limits and delays and limits[0][1] > delays[0][1]:
+        limit, delay = (_nearest(word, check, server, service) for word in (keyword, "delay_loop"))
+        if limit and delay and limit.get(keyword) > delay.get("delay_loop"):
             yield advice(
-                f"{kind} of {server.name} may take {limits[0][1]:g} s, but the next one is due after "
-                f"{delays[0][1]:g} s", limits[0][0].span(keyword, word=1),
-                also=(delays[0][0].span("delay_loop", word=1), "delay_loop"))
+                f"{kind} of {server.name} may take {limit.get(keyword):g} s, but the next one is due after "
+                f"{delay.get('delay_loop'):g} s", limit.span(keyword, word=1),
+                also=(delay.span("delay_loop", word=1), "delay_loop"))
+
+
+def _nearest(keyword: str, *parts: Plain) -> Plain | None:
+    """The first of these that says something of a keyword."""
+    for part in parts:
+        if part.get(keyword):
+            return part
+    return None
 
 
 @rule(Code.CHECK_PORT)
@@ -157,9 +164,9 @@ def port(view: View) -> Iterator[Found]:
         }
     """
     wrong = {"HTTP_GET": (443, "SSL_GET"), "SSL_GET": (80, "HTTP_GET")}
-    for service, server, kind, check in _checks(view):
+    for service, server, kind, check in view.checks(*wrong):
         number = check.get("connect_port") or server.head[1] or service.head.port
-        if kind in wrong and number == wrong[kind][0]:
+        if number == wrong[kind][0]:
             section: Section = check if check.get("connect_port") else server
             yield warning(f"{kind} of {server.name} goes to port {number}", check.span(),
                           also=(section.span("connect_port" if section is check else ""), "the port"),
@@ -192,9 +199,9 @@ def without_port(view: View) -> Iterator[Found]:
     """
     ports = {group.name: any(entry.port for entry in group.get("entries", ()))
              for group in view.config.virtual_server_group}
-    for service, server, kind, check in _checks(view):
+    for service, server, kind, check in view.checks(*_NEED_PORT):
         known = check.get("connect_port") or server.head[1] or service.head.port or ports.get(service.head.group)
-        if kind in _NEED_PORT and not known:
+        if not known:
             yield warning(f"{kind} of {server.name} has no port to ask", check.span(), fix="add connect_port PORT",
                           also=(server.span(), "its server has none either"))
 
@@ -227,8 +234,8 @@ def ours(view: View) -> Iterator[Found]:
         }
     """
     told: set[str] = set()
-    for _, _, kind, check in _checks(view):
-        if kind in OUR_CHECKERS and kind not in told:
+    for _, _, kind, check in view.checks(*OUR_CHECKERS):
+        if kind not in told:
             told.add(kind)  # one word, one note
             yield advice(f"keepalived does not know {kind}, and would take its end for that of real_server",
                          check.span(), note="this matters only if keepalived reads the file too")
@@ -279,7 +286,7 @@ def pattern(view: View) -> Iterator[Found]:
     """
     judge = view.host.pattern_problem
     known: dict[Pattern, str] = {}
-    for service, _, _, check in _checks(view) if judge else ():
+    for service, _, _, check in view.checks("HTTP_GET", "SSL_GET") if judge else ():
         for url in check.get("url") or ():
             wanted = settle_pattern(url)
             if wanted is None or judge is None:
@@ -301,12 +308,3 @@ def _cure(problem: str) -> str:
     if problem.startswith("regex_options"):
         return "leave that option out, or write the expression without what it changes"
     return "write a character that is meant as it stands with two backslashes, or in brackets: [(]"
-
-
-def _checks(view: View) -> Iterator[tuple[Plain, Plain, str, Plain]]:
-    """Every check with its service, its server and its kind."""
-    for service in view.services:
-        for server in service.get("real_server") or ():
-            for kind in CHECKS:
-                for check in server.get(kind) or ():
-                    yield service, server, kind, check

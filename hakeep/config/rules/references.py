@@ -96,13 +96,11 @@ def _virtual_servers(view: View, owner: Written | VrrpSyncGroup) -> Iterator[Fou
 
 
 def _checks(view: View) -> Iterator[Found]:
-    kinds = (("BFD_CHECK", "name", "track_bfd"), ("FILE_CHECK", "track_file", "track_file"))
-    for service in view.services:
-        for server in service.get("real_server") or ():
-            for kind, keyword, tracker in kinds:
-                for check in server.get(kind) or ():
-                    if check.get(keyword):
-                        yield from _check(check, keyword, TRACKERS[tracker], view.definitions[tracker])
+    named = {"BFD_CHECK": ("name", "track_bfd"), "FILE_CHECK": ("track_file", "track_file")}
+    for _, _, kind, check in view.checks(*named):
+        keyword, tracker = named[kind]
+        if check.get(keyword):
+            yield from _check(check, keyword, TRACKERS[tracker], view.definitions[tracker])
 
 
 def _check(check: Plain, keyword: str, kind: str, definitions: dict[str, Section]) -> Iterator[Found]:

@@ -12,6 +12,9 @@ from hakeep.config.span import Span
 from hakeep.config.values.addresses import parse_ip
 from hakeep.config.values.options import Pairs
 
+#: Types of routes that lead nowhere on purpose.
+_NO_WAY = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
+
 
 @rule(Code.ROUTE_UNTRACKED)
 def untracked(view: View) -> Iterator[Found]:
@@ -32,8 +35,9 @@ def untracked(view: View) -> Iterator[Found]:
     for _, route, span in _entries(view, "routes"):
         names = dict(route)
         if "dev" not in names and "no_track" not in names:
+            fix = "add dev IFNAME, or no_track" if _NO_WAY.isdisjoint(names) else "add no_track"
             yield warning(f"the route to {names.get('to', 'nowhere')} has no dev, so no interface is watched", span,
-                          fix="add dev IFNAME, or no_track", verdict=Verdict.WARNING)
+                          fix=fix, verdict=Verdict.WARNING)
 
 
 @rule(Code.ROUTE_TARGET)
@@ -119,7 +123,8 @@ def table(view: View) -> Iterator[Found]:
     """A routing table whose name is not known
 
     The kernel knows tables by their numbers. Names other than main, local and default come from
-    /etc/iproute2/rt_tables, which must be the same on every router. A route or rule with an unknown one is left out.
+    /etc/iproute2/rt_tables (see iproute_etc_dir), which must be the same on every router. A route or rule with an
+    unknown one is left out.
     Known only with --host, and to the daemon itself.
 
     Example::
@@ -134,8 +139,8 @@ def table(view: View) -> Iterator[Found]:
         for _, entry, span in _entries(view, kind):
             name = dict(entry).get("table", "")
             if view.host.tables is not None and name and not name[0].isdecimal() and name not in view.host.tables:
-                yield error(f"there is no routing table {name}", span,
-                            fix="write its number, or put it into /etc/iproute2/rt_tables")
+                yield error(f"there is no routing table {name}", span, note=f"this {kind[:-1]} is left out",
+                            fix=f"write its number, or put it into {view.host.folders.etc}/rt_tables")
 
 
 def _entries(view: View, kind: str) -> Iterator[tuple[Section, Pairs, Span | None]]:

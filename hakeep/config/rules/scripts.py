@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from hakeep.config.diagnostic import Code, Verdict
+from hakeep.config.keywords.tracking import VrrpScript
 from hakeep.config.rules.rule import Found, advice, error, rule, warning
 from hakeep.config.rules.view import Command, View
 from hakeep.config.settled import Script
@@ -25,8 +26,9 @@ def missing(view: View) -> Iterator[Found]:
     """A script that cannot run
 
     The file does not exist, is not a regular file, or nobody may execute it. It will not run, and what depends on it
-    does not happen: a check counts as failed or is left out, a notification gets lost. Known only with --host, and to
-    the daemon itself.
+    does not happen: a notification gets lost, a MISC_CHECK says nothing of its server, and a vrrp_script is
+    left out with all that tracks it, as by keepalived, until a reload finds it. Known only with --host, and to the
+    daemon itself.
 
     Example::
 
@@ -52,7 +54,8 @@ def missing(view: View) -> Iterator[Found]:
         problem = _problem(view, command)
         if problem:
             counts = command.keyword == "script" and id(command.top) not in view.idle
-            yield warning(f"{command.keyword}: {problem}", command.span, note="it will not run",
+            yield warning(f"{command.keyword}: {problem}", command.span, note=_loss(command),
+                          fix="it must be an executable file; then reload",
                           verdict=Verdict.GENERAL if counts else Verdict.OK)
 
 
@@ -87,11 +90,11 @@ def unknown_user(view: View) -> Iterator[Found]:
         if not _is_shell_text(command.script) and not _problem(view, command):
             unknown = _unknown_account(view, command.script)
             if unknown:
-                yield error(f"{command.keyword}: there is no {unknown}", command.account, note="it will not run",
+                yield error(f"{command.keyword}: there is no {unknown}", command.account, note=_loss(command),
                             fix='quote command and arguments together: "COMMAND ARG" USER')
             elif unknown := _unknown_account(view, Script((), *(_user(command) or ()))):
                 yield error(f"{command.keyword}: there is no {unknown}", command.owner.span("user", word=1),
-                            note="it will not run")
+                            note=_loss(command))
 
 
 @rule(Code.SCRIPT_SECURITY)
@@ -240,7 +243,7 @@ def writable(view: View) -> Iterator[Found]:
             continue
         weakness = view.host.script_weakness(command.script) if _by_root(view, command) else ""
         if weakness:
-            note = ("with enable_script_security it is not run" if view.globals.enable_script_security
+            note = (f"enable_script_security: {_loss(command)}" if view.globals.enable_script_security
                     else "whoever can do that can be root")
             yield warning(f"{command.keyword}: root runs {command.script.argv[0]}, and {weakness}", command.span,
                           note=note, fix="take write permission away, or name another user")
@@ -324,6 +327,13 @@ def hasty(view: View) -> Iterator[Found]:
         if hasty and script.name in faults and (script.fall or 1) == 1:
             yield advice(f"{script.name}: one failure within {interval:g} s means FAULT",
                          script.span("interval", word=1), fix="add fall 2 or more")
+
+
+def _loss(command: Command) -> str:
+    """What comes of it that a command cannot run."""
+    if isinstance(command.owner, VrrpScript):
+        return f"vrrp_script {command.owner.name} is left out: no priority and no state goes by it"
+    return "it will not run"
 
 
 def _is_shell_text(script: Script) -> bool:

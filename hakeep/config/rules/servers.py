@@ -12,9 +12,6 @@ from hakeep.config.rules.view import View
 from hakeep.config.schema import Plain
 from hakeep.config.values.services import AddressRange, ServiceKey
 
-#: Keywords that hold lists of checkers.
-CHECKS = tuple(CHECKERS)
-
 
 @rule(Code.SERVER_TWICE)
 def twice(view: View) -> Iterator[Found]:
@@ -43,7 +40,7 @@ def twice(view: View) -> Iterator[Found]:
         }
     """
     seen: dict[tuple[int, Any], Plain] = {}
-    for service, server in _servers(view):
+    for service, server in view.servers:
         first = seen.setdefault((id(service), server.head), server)
         if first is not server:
             yield error(f"virtual_server {service.name}: real_server {server.name} is given twice", server.span(),
@@ -75,10 +72,10 @@ def direct_port(view: View) -> Iterator[Found]:
             real_server 192.0.2.21 8080 { TCP_CHECK { connect_timeout 3 } }
         }
     """
-    for service, server in _servers(view):
+    for service, server in view.servers:
         key: ServiceKey = service.head
         _, port = server.head
-        if key.ip and _method(service, server) != "NAT" and port is not None and port != (key.port or 0):
+        if port is not None and port != (key.port or 0) and key.ip and _method(service, server) != "NAT":
             yield error(f"virtual_server {service.name}: without NAT real_server {server.name} must have the same port",
                         server.span(word=2), also=(service.span(word=2), "the service's port") if key.port else None,
                         note=f"it is served on port {key.port} of the real server" if key.port else "")
@@ -148,7 +145,7 @@ def server_is_service(view: View) -> Iterator[Found]:
             real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
         }
     """
-    for service, server in _servers(view):
+    for service, server in view.servers:
         key: ServiceKey = service.head
         ip, port = server.head
         if key.ip == ip and (port is None or port == key.port):
@@ -183,7 +180,7 @@ def sorry_is_server(view: View) -> Iterator[Found]:
             real_server 192.0.2.21 80 { TCP_CHECK { connect_timeout 3 } }
         }
     """
-    for service, server in _servers(view):
+    for service, server in view.servers:
         sorry = service.get("sorry_server")
         if sorry and sorry[0] == server.head[0] and (sorry[1] or service.head.port) == (
                 server.head[1] or service.head.port):
@@ -265,13 +262,7 @@ def sorry_order(view: View) -> Iterator[Found]:
 
 def checked(server: Plain) -> bool:
     """True if the server has a check."""
-    return any(server.get(kind) for kind in CHECKS)
-
-
-def _servers(view: View) -> Iterator[tuple[Plain, Plain]]:
-    for service in view.services:
-        for server in service.get("real_server") or ():
-            yield service, server
+    return not CHECKERS.keys().isdisjoint(server.values)
 
 
 def _families(service: Plain, view: View) -> set[int]:

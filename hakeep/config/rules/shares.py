@@ -80,7 +80,7 @@ def thresholds(view: View) -> Iterator[Found]:
             }
         }
     """
-    for service, server in _servers(view):
+    for service, server in view.servers_with("lthreshold"):
         upper, lower = server.get("uthreshold"), server.get("lthreshold")
         if upper and lower and lower > upper:
             yield warning(f"virtual_server {service.name}: lthreshold {lower} of {server.name} is above uthreshold "
@@ -120,7 +120,7 @@ def lower_alone(view: View) -> Iterator[Found]:
             }
         }
     """
-    for service, server in _servers(view):
+    for service, server in view.servers_with("lthreshold"):
         if server.get("lthreshold") and not server.get("uthreshold"):
             yield warning(f"virtual_server {service.name}: lthreshold of {server.name} has no effect without "
                           "uthreshold", server.span("lthreshold"))
@@ -159,7 +159,7 @@ def slow_start_idle(view: View) -> Iterator[Found]:
             }
         }
     """
-    for service, server in _servers(view):
+    for service, server in view.servers_with("slow_start"):
         weight = server.get("weight", 1)
         if server.get("slow_start") and weight <= 1 and not _weighed(server):
             yield warning(f"virtual_server {service.name}: slow_start of {server.name} has no effect with weight "
@@ -170,9 +170,3 @@ def _weighed(server: Plain) -> bool:
     """True if checks may change the server's weight."""
     dynamic = any(check.get("misc_dynamic") for check in server.get("MISC_CHECK") or ())
     return dynamic or bool(server.get("FILE_CHECK") or server.get("AGENT_CHECK"))
-
-
-def _servers(view: View) -> Iterator[tuple[Plain, Plain]]:
-    for service in view.services:
-        for server in service.get("real_server") or ():
-            yield service, server

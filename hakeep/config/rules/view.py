@@ -5,12 +5,13 @@ Everything is worked out when the first rule asks for it, and once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 from hakeep.config.host import Host
 from hakeep.config.keywords.global_defs import GlobalDefs
+from hakeep.config.keywords.lvs import CHECKERS
 from hakeep.config.keywords.static import ROOT, Config
 from hakeep.config.keywords.tracking import VrrpSyncGroup
 from hakeep.config.keywords.vrrp import VrrpInstance as Written
@@ -112,6 +113,22 @@ class Vip(NamedTuple):
         if prefix is None or prefix >= ip.max_prefixlen - 1 or ip.is_link_local:
             return None
         return ip.version, prefix, int(ip) >> (ip.max_prefixlen - prefix)
+
+
+class Server(NamedTuple):
+    """A real server and its virtual server."""
+
+    service: Plain
+    server: Plain
+
+
+class ServerCheck(NamedTuple):
+    """A check of a real server."""
+
+    service: Plain
+    server: Plain
+    kind: str
+    check: Plain
 
 
 class Member(NamedTuple):
@@ -250,6 +267,32 @@ class View:
             if (service.get("real_server") or service.get("sorry_server")) and (not key.group or key.group in groups):
                 found.append(service)
         return tuple(found)
+
+    @cached_property
+    def servers(self) -> tuple[Server, ...]:
+        """Their real servers."""
+        return tuple(
+            Server(service, server) for service in self.services for server in service.get("real_server", ()))
+
+    def servers_with(self, keyword: str) -> Sequence[Server]:
+        """Those of them that say something of a keyword. Most servers say little, and there may be ten thousands."""
+        return self._servers_with.get(keyword, ())
+
+    @cached_property
+    def _servers_with(self) -> dict[str, list[Server]]:
+        found: dict[str, list[Server]] = {}
+        for each in self.servers:
+            for keyword in each.server.values:
+                found.setdefault(keyword, []).append(each)
+        return found
+
+    def checks(self, *kinds: str) -> Iterator[ServerCheck]:
+        """The checks of these kinds, or all, server by server; those of one server in the order of the kinds."""
+        wanted = [kind for kind in kinds or CHECKERS if kind in self._servers_with]
+        for service, server in self.servers if wanted else ():
+            for kind in wanted:
+                for check in server.values.get(kind, ()):
+                    yield ServerCheck(service, server, kind, check)
 
 
 def _weight(definition: Section | None) -> tuple[int, bool]:

@@ -205,7 +205,8 @@ def _unicast_ttl(subject: Subject) -> int | None:
 def _vrf(subject: Subject) -> str:
     vrf = subject.written.vrf
     if vrf and (subject.written.interface or not subject.unicast):
-        subject.error(Code.UNICAST, "vrf is for unicast without an interface", "vrf")
+        subject.error(Code.UNICAST, "vrf is for unicast without an interface", "vrf", note="it is left out",
+                      fix="take vrf out: the interface is in its VRF already; or take interface out")
         return ""
     return vrf or ""
 

@@ -6,7 +6,7 @@ A check that cannot be made (no command, no page, no file, no session) is left o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from hakeep.config.settled_lvs import (
     Timing,
     UdpProbe,
 )
+from hakeep.objects.rtnl import IPAddress
 
 _RETRY = {"MISC_CHECK": 0, "DNS_CHECK": 3}
 _DELAY_BEFORE_RETRY = {"HTTP_GET": 3.0, "SSL_GET": 3.0}
@@ -42,6 +43,11 @@ _WHERE = ("connect_ip", "connect_port", "bindto", "bind_port", "bind_if", "fwmar
 
 #: Ports of the protocols themselves, for services that have none (firewall marks, all ports).
 _PORTS = {"HTTP_GET": 80, "SSL_GET": 443, "SMTP_CHECK": 25, "DNS_CHECK": 53}
+
+
+#: What a check has from the real server around it, else from the virtual server, if it does not say it itself.
+_INHERITED = frozenset({
+    "alpha", "delay_loop", "warmup", "retry", "delay_before_retry", "connect_timeout", "virtualhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +71,72 @@ class Sources:
         return cls(files, sessions, config.SSL, bool(written.checker_log_all_failures), alert)
 
 
+class Around:
+    """The words on checks of the block around them, and of the blocks around that. `manners` are those of its checks,
+    by the identity of what they say: of a thousand servers most have the same check."""
+
+    __slots__ = ("manners", "words")
+
+    def __init__(self, words: Mapping[str, Any]) -> None:
+        self.words = words
+        self.manners: dict[tuple[str, int], Manner] = {}
+
+    def within(self, block: Plain) -> Around:
+        """What holds in a block that stands in it."""
+        if _INHERITED.isdisjoint(block.values):
+            return self
+        return Around({**self.words, **{word: value for word, value in block.given() if word in _INHERITED}})
+
+
+class Way(NamedTuple):
+    """Where a check goes and how. Without `ip` and `port` these are the real server's; the others are as in `Peer`."""
+
+    ip: IPAddress | None
+    port: int | None
+    how: tuple[float, IPAddress | None, int, str, int]
+
+    @classmethod
+    def of(cls, block: Plain, around: Around) -> Way:
+        """That of a check block."""
+        said = block.values
+        timeout = float(said.get("connect_timeout", around.words.get("connect_timeout", 5.0)))
+        how = timeout, said.get("bindto"), said.get("bind_port", 0), said.get("bind_if", ""), said.get("fwmark", 0)
+        return cls(said.get("connect_ip"), said.get("connect_port"), how)
+
+
+class Manner(NamedTuple):
+    """What does not depend on the real server."""
+
+    way: Way
+    timing: Timing
+    alpha: bool
+    log: bool
+
+
 class Place(NamedTuple):
-    """A check block and what stands around it, from the inside out."""
+    """A check block and what stands around it."""
 
     kind: str
-    blocks: tuple[Plain, ...]
+    block: Plain
+    around: Around
+    server: Plain
     port: int
     sources: Sources
 
     def get(self, keyword: str, default: Any = None) -> Any:
         """The nearest word on it."""
-        for block in self.blocks:
-            value = block.get(keyword)
-            if value is not None:
-                return value
-        return default
+        value = self.block.values.get(keyword)
+        return self.around.words.get(keyword, default) if value is None else value
 
     def own(self, keyword: str, default: Any = None) -> Any:
         """The check's own word on it."""
-        return self.blocks[0].get(keyword, default)
+        return self.block.values.get(keyword, default)
 
     def named(self, keyword: str, definitions: dict[str, Plain]) -> tuple[str, Plain | None]:
         """What the check's own keyword names, and the definition of it, which must stand before its use."""
         name = self.own(keyword, "")
         definition = definitions.get(name)
-        late = definition is not None and self.blocks[0].order(keyword) < definition.order()
+        late = definition is not None and self.block.order(keyword) < definition.order()
         return name, None if late else definition
 
     @property
@@ -97,36 +144,43 @@ class Place(NamedTuple):
         return float(self.get("delay_loop", 60.0))
 
     @property
+    def manner(self) -> Manner:
+        """When it is made, and how."""
+        known, key = self.around.manners, (self.kind, id(self.block.values))
+        manner = known.get(key)
+        if manner is None:
+            alpha = self.get("alpha", self.kind == "BFD_CHECK")
+            log = self.own("log_all_failures", self.sources.log_all_failures)
+            manner = known[key] = Manner(Way.of(self.block, self.around), _timing(self), bool(alpha), bool(log))
+        return manner
+
+    @property
     def peer(self) -> Peer:
         """Where it goes."""
-        server = self.blocks[-2]
-        return Peer(
-            ip=self.own("connect_ip") or server.head[0],
-            port=0 if self.kind == "PING_CHECK" else self.own("connect_port", self.port) or _PORTS.get(self.kind, 0),
-            timeout=float(self.get("connect_timeout", 5.0)),
-            bind_ip=self.own("bindto"),
-            bind_port=self.own("bind_port", 0),
-            bind_if=self.own("bind_if", ""),
-            fwmark=self.own("fwmark", 0),
-        )
+        return self.along(self.manner.way)
+
+    def along(self, way: Way) -> Peer:
+        """Where it goes on that way."""
+        port = self.port if way.port is None else way.port
+        port = 0 if self.kind == "PING_CHECK" else port or _PORTS.get(self.kind, 0)
+        return Peer(way.ip or self.server.head[0], port, *way.how)
 
 
-def settle_checks(server: Plain, service: Plain, port: int, sources: Sources) -> tuple[Check, ...]:
-    """The checks of a real server in the order in which they were written."""
+def settle_checks(server: Plain, around: Around, port: int, sources: Sources) -> tuple[Check, ...]:
+    """The checks of a real server, in a virtual server with those words, in the order in which they were written."""
     found: list[tuple[int, Check]] = []
-    for kind in CHECKERS:
-        for block in server.get(kind, ()):
-            place = Place(kind, (block, server, service), port, sources)
-            found += ((block.order(), check) for check in _checks(place))
-    found.sort(key=lambda pair: pair[0])
-    return tuple(dict.fromkeys(sources.known.setdefault(check, check) for _, check in found))
-
-
-def _checks(place: Place) -> Iterator[Check]:
-    alpha = place.get("alpha", place.kind == "BFD_CHECK")
-    log = place.own("log_all_failures", place.sources.log_all_failures)
-    for probe in _PROBES[place.kind](place):
-        yield Check(place.kind, probe, _timing(place), bool(alpha), bool(log))
+    around = around.within(server)
+    for kind, blocks in server.given():
+        for block in blocks if kind in CHECKERS else ():
+            place = Place(kind, block, around, server, port, sources)
+            manner = place.manner
+            for probe in _PROBES[kind](place):
+                check = Check(kind, probe, manner.timing, manner.alpha, manner.log)
+                found.append((block.order(), sources.known.setdefault(check, check)))
+    if len(found) > 1:
+        found.sort(key=lambda pair: pair[0])
+        return tuple(dict.fromkeys(check for _, check in found))
+    return tuple(check for _, check in found)
 
 
 def _timing(place: Place) -> Timing:
@@ -160,11 +214,11 @@ def _smtp(place: Place) -> Iterator[Probe]:
     if not hosts or any(place.own(word) is not None for word in _WHERE):
         yield SmtpProbe(place.peer, name)
     for host in hosts:
-        yield SmtpProbe(place._replace(blocks=(host, *place.blocks[1:])).peer, name)
+        yield SmtpProbe(place.along(Way.of(host, place.around)), name)
 
 
 def _tcp(place: Place) -> Iterator[Probe]:
-    yield TcpProbe(place.peer, place.own("send", b""), place.own("expect", b""), settle_tls(place.own, None))
+    yield TcpProbe(place.peer, place.own("send", b""), place.own("expect", b""), settle_tls(place.block, None))
 
 
 def _ping(place: Place) -> Iterator[Probe]:
@@ -188,7 +242,7 @@ def _pattern(digits: str) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
 
 
 def _http(place: Place) -> Iterator[Probe]:
-    yield from settle_http(place.blocks[0], place.peer, place.get("virtualhost"), place.sources.ssl,
+    yield from settle_http(place.block, place.peer, place.get("virtualhost"), place.sources.ssl,
                            encrypted=place.kind == "SSL_GET")
 
 
@@ -214,7 +268,7 @@ def _agent(place: Place) -> Iterator[Probe]:
 
 
 def _grpc(place: Place) -> Iterator[Probe]:
-    yield GrpcProbe(place.peer, place.own("service", ""), settle_tls(place.own, None, alpn=("h2",)))
+    yield GrpcProbe(place.peer, place.own("service", ""), settle_tls(place.block, None, alpn=("h2",)))
 
 
 _PROBES: dict[str, Callable[[Place], Iterable[Probe]]] = {

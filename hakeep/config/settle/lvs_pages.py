@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from hakeep.config.schema import Plain
@@ -10,14 +10,18 @@ from hakeep.config.settled_lvs import HttpProbe, Page, Pattern, Peer, Tls
 
 #: Keywords that turn TLS on where a check can do without it.
 _TLS_WORDS = ("sni_name", "tls_verify", "tls_ca", "tls_expiry_warning", "alpn")
+_OF_TLS = frozenset({"tls", *_TLS_WORDS})
 
 #: Statuses that are good when none are named.
 _GOOD = ((200, 299),)
 
 
-def settle_tls(said: Callable[..., Any], ssl: Plain | None, *, alpn: tuple[str, ...] = (), **more: Any) -> Tls | None:
-    """TLS of a check, whose own words `said` knows; None = without. `ssl` is the SSL block, `alpn` what is offered when
-    nothing is said, `more` are further fields."""
+def settle_tls(block: Plain, ssl: Plain | None, *, alpn: tuple[str, ...] = (), **more: Any) -> Tls | None:
+    """TLS of the check that a block is; None = without. `ssl` is the SSL block, `alpn` what is offered when nothing is
+    said, `more` are further fields."""
+    if not more and _OF_TLS.isdisjoint(block.values):
+        return None
+    said = block.get
     if not more and not said("tls", any(said(word) for word in _TLS_WORDS)):
         return None
     known = ssl if ssl is not None else Plain()
@@ -49,7 +53,7 @@ def settle_http(
             pages.setdefault(_server_name(block, name) if encrypted else "", []).append(_page(url, name, peer))
     compliant = bool(block.get("tls_compliant")) or any(url.get("tls_compliant") for url in block.get("url", ()))
     for server_name, asked in pages.items():
-        tls = settle_tls(block.get, ssl, alpn=("h2",) if protocol == "2" else (), server_name=server_name,
+        tls = settle_tls(block, ssl, alpn=("h2",) if protocol == "2" else (), server_name=server_name,
                          compliant=compliant) if encrypted else None
         yield HttpProbe(
             peer, tuple(asked), tls, protocol, bool(block.get("fast_recovery")),

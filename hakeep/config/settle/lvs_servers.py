@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from typing import NamedTuple
 
 from hakeep.config.schema import Plain
-from hakeep.config.settle.lvs_checks import Sources, settle_checks
+from hakeep.config.settle.lvs_checks import Around, Sources, settle_checks
 from hakeep.config.settled_lvs import RealServer, SorryServer
 from hakeep.config.values.options import Pairs
 from hakeep.objects.ipvs import PLAIN, Encapsulation, Forward, ServiceKey, Tunnel
@@ -29,39 +30,56 @@ def settle_method(pairs: Pairs) -> tuple[Forward, Tunnel]:
 
 def settle_reals(service: Plain, keys: Iterable[ServiceKey], sources: Sources) -> tuple[RealServer, ...]:
     """The real servers that can be reached, each once."""
-    keys = tuple(keys)
-    seen: dict[tuple[IPAddress, int | None], RealServer | None] = {}
+    heritage = _Heritage.of(service, tuple(keys), sources)
+    blocks: dict[tuple[IPAddress, int | None], Plain] = {}
     for block in service.get("real_server", ()):
-        if block.head not in seen:
-            seen[block.head] = _real(service, block, keys, sources)
-    return tuple(real for real in seen.values() if real is not None)
+        blocks.setdefault(block.head, block)
+    reals = [_real(block, heritage, sources) for block in blocks.values()]
+    return tuple([real for real in reals if real is not None])
 
 
-def _alert(service: Plain, block: Plain, sources: Sources) -> bool:
-    """smtp_alert. Unlike all others, real servers that nobody says anything of are told of (as in keepalived)."""
-    said = (block.get("smtp_alert"), service.get("smtp_alert"), sources.smtp_alert, True)
-    return next(word for word in said if word is not None)
+class _Heritage(NamedTuple):
+    """What real servers have from their virtual server where they do not say it themselves."""
+
+    keys: tuple[ServiceKey, ...]
+    families: frozenset[int]
+    method: tuple[Forward, Tunnel]
+    weight: int
+    inhibit: bool
+    smtp_alert: bool
+    around: Around
+
+    @classmethod
+    def of(cls, service: Plain, keys: tuple[ServiceKey, ...], sources: Sources) -> _Heritage:
+        # unlike all others, real servers that nobody says anything of are told of (as in keepalived)
+        alerts = (service.get("smtp_alert"), sources.smtp_alert, True)
+        return cls(
+            keys, frozenset(key.family for key in keys), settle_method(service.get("lvs_method") or ()),
+            service.get("weight", 1), bool(service.get("inhibit_on_failure")),
+            next(said for said in alerts if said is not None), Around({}).within(service))
 
 
-def _real(service: Plain, block: Plain, keys: tuple[ServiceKey, ...], sources: Sources) -> RealServer | None:
+def _real(block: Plain, heritage: _Heritage, sources: Sources) -> RealServer | None:
     ip, own_port = block.head
-    forward, tunnel = settle_method(block.get("lvs_method") or service.get("lvs_method") or ())
-    if not _reachable(ip, forward, keys):
+    said, keys = block.values, heritage.keys
+    method = said.get("lvs_method")
+    forward, tunnel = settle_method(method) if method else heritage.method
+    if not _reachable(ip, forward, heritage.families):
         return None
     return RealServer(
         ip=ip,
         port=_port(own_port, forward, keys),
-        weight=block.get("weight", service.get("weight", 1)),
+        weight=said.get("weight", heritage.weight),
         forward=forward,
         tunnel=tunnel,
-        upper=block.get("uthreshold", 0),
-        lower=block.get("lthreshold", 0),
-        inhibit=block.get("inhibit_on_failure", bool(service.get("inhibit_on_failure"))),
-        smtp_alert=_alert(service, block, sources),
-        checks=settle_checks(block, service, _checked_port(own_port, keys), sources),
-        notify_up=block.get("notify_up"),
-        notify_down=block.get("notify_down"),
-        slow_start=block.get("slow_start", 0.0),
+        upper=said.get("uthreshold", 0),
+        lower=said.get("lthreshold", 0),
+        inhibit=said.get("inhibit_on_failure", heritage.inhibit),
+        smtp_alert=said.get("smtp_alert", heritage.smtp_alert),
+        checks=settle_checks(block, heritage.around, _checked_port(own_port, keys), sources),
+        notify_up=said.get("notify_up"),
+        notify_down=said.get("notify_down"),
+        slow_start=said.get("slow_start", 0.0),
     )
 
 
@@ -78,14 +96,14 @@ def settle_sorry(service: Plain, keys: Iterable[ServiceKey]) -> SorryServer | No
 
     own_method = service.get("sorry_server_lvs_method") if said("sorry_server_lvs_method") else None
     forward, tunnel = settle_method(own_method or service.get("lvs_method") or ())
-    if not _reachable(ip, forward, keys):
+    if not _reachable(ip, forward, {key.family for key in keys}):
         return None
     return SorryServer(ip, _port(own_port, forward, keys), forward, tunnel, inhibit=said("sorry_server_inhibit"))
 
 
-def _reachable(ip: IPAddress, forward: Forward, keys: tuple[ServiceKey, ...]) -> bool:
+def _reachable(ip: IPAddress, forward: Forward, families: Set[int]) -> bool:
     """Only tunnels lead from one family to the other."""
-    return forward is Forward.TUNNEL or any(key.family == ip.version for key in keys)
+    return forward is Forward.TUNNEL or ip.version in families
 
 
 def _port(own: int | None, forward: Forward, keys: tuple[ServiceKey, ...]) -> int:

@@ -6,8 +6,10 @@ The kernel knows numbers only. Names that everybody has are known here, all othe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from hakeep.config.host import Host
+from hakeep.config.host import Host, NameFolders
+from hakeep.config.keywords.static import Config
 
 #: By the name of the file that may have more of them: those of iproute2 (see ip-route(8)), and /etc/protocols.
 WELL_KNOWN: Mapping[str, Mapping[str, int]] = {
@@ -24,12 +26,26 @@ WELL_KNOWN: Mapping[str, Mapping[str, int]] = {
 }
 
 
-class UnknownName(Exception):
-    """Nobody knows this name. `told`: the host's files were asked, so that it is certain."""
+def informed(host: Host, config: Config) -> Host:
+    """The host, with the names that are in iproute_usr_dir and iproute_etc_dir of this configuration."""
+    written = config.global_defs
+    if written is None or host.find_names is None:
+        return host
+    folders = NameFolders(written.iproute_usr_dir or host.folders.usr, written.iproute_etc_dir or host.folders.etc)
+    if folders == host.folders:
+        return host
+    names = host.find_names(folders)
+    tables = frozenset(names.get("rt_tables", {})) | WELL_KNOWN["rt_tables"].keys()
+    return replace(host, names=names, tables=tables, folders=folders)
 
-    def __init__(self, file: str, name: str, told: bool) -> None:
+
+class UnknownName(Exception):
+    """Nobody knows this name. `told`: the host's files were asked, so that it is certain. `path` is where to add it."""
+
+    def __init__(self, file: str, name: str, host: Host) -> None:
         super().__init__(f"{name} is not in {file}")
-        self.file, self.name, self.told = file, name, told
+        self.file, self.name, self.told = file, name, host.names is not None
+        self.path = "/etc/protocols" if file == "protocols" else f"{host.folders.etc}/{file}"
 
 
 def number(word: str) -> int:
@@ -44,5 +60,5 @@ def resolve(word: str, file: str, host: Host) -> int:
     names = (host.names or {}).get(file, {})
     found = names.get(word, WELL_KNOWN[file].get(word.lower() if file == "protocols" else word))
     if found is None:
-        raise UnknownName(file, word, host.names is not None)
+        raise UnknownName(file, word, host)
     return found

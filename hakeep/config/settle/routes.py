@@ -80,7 +80,7 @@ def _settled(
         except UnknownName as unknown:
             if unknown.told and unknown.file != "rt_tables":  # of tables a rule tells
                 findings.error(Code.BAD_ENTRY, f"nobody knows the name {unknown.name}", span, verdict=Verdict.OK,
-                               fix=f"write its number, or put it into /etc/iproute2/{unknown.file}")
+                               fix=f"write its number, or put it into {unknown.path}")
         except Unsettled as problem:
             findings.error(Code.BAD_ENTRY, str(problem), span, note="the entry is left out", verdict=Verdict.OK)
     return {owner: tuple(entries) for owner, entries in found.items()}

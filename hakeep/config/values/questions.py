@@ -14,6 +14,7 @@ from hakeep.config.diagnostic import Code
 from hakeep.config.values.addresses import parse_ip
 from hakeep.config.values.options import Check, Options, Pairs, anything, interface, ip, one_of, whole
 from hakeep.config.values.value import Complain, Invalid
+from hakeep.objects.rtnl import IPAddress
 
 U32 = 2**32 - 1
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
@@ -109,12 +110,25 @@ class Question(Options):
 
 
 def _one_family(words: dict[str, str]) -> str:
-    """What is wrong with a ping whose addresses are of two families."""
+    """What is wrong with a ping whose addresses are of two families, or whose target is not in sight."""
     target, source = parse_ip(words["address"]), parse_ip(words.get("source", ""))
+    if target and _of_a_link(target) and "dev" not in words:
+        return f"{target} means something on one link only: add dev IFNAME"
     family = target.version if target else 6 if "inet6" in words else 4
     if source and source.version != family:
         return f"the source {source} is not an IPv{family} address"
     return "inet6 with an IPv4 address" if "inet6" in words and family == 4 else ""
+
+
+def _in_sight(words: dict[str, str]) -> str:
+    """What is wrong with a port that cannot be connected to."""
+    target = parse_ip(words["address"])
+    return f"{target} means something on one link only: track_ping, which has dev, can ask it" if (
+        target and _of_a_link(target)) else ""
+
+
+def _of_a_link(address: IPAddress) -> bool:
+    return address.version == 6 and address.is_link_local
 
 
 def _known_family(words: dict[str, str]) -> str:
@@ -138,7 +152,7 @@ PING = Question(
     least=1, example="gateway count 3 loss 40 weight -60", first=("gateway",), agree=_one_family)
 TCP = Question(
     f"ADDRESS PORT {_HOW_OFTEN}", [("address", ip), ("port", whole(1, 65535))], _RHYTHM, least=2,
-    example="192.0.2.25 25 fall 3 weight -60")
+    example="192.0.2.25 25 fall 3 weight -60", agree=_in_sight)
 HTTP = Question(
     f"URL [status RANGE[,RANGE]] [noverify] {_HOW_OFTEN}", [("url", url)],
     {"status": status, "noverify": None, **_RHYTHM}, least=1,

@@ -31,6 +31,7 @@ from hakeep.config.settled_lvs import (
     Tls,
     UdpProbe,
 )
+from tests.effort import tries
 
 REAL = IPv4Address("10.1.0.1")
 PEER = Peer(REAL, 80)
@@ -83,7 +84,7 @@ def test_timing_is_inherited(
     assert getattr(check(f"{middle}\n{block(kind, inner)}", body=outer).timing, field) == values[2]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(said=st.tuples(*[st.none() | st.integers(1, 99)] * 3), warmup=st.none() | st.integers(0, 99))
 def test_the_nearest_word_counts(check: Any, said: tuple[int | None, ...], warmup: int | None) -> None:
     lines = ["" if value is None else f"delay_loop {value}" for value in said]

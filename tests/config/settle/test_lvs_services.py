@@ -28,6 +28,7 @@ from hakeep.objects.ipvs import (
     SyncDaemon,
     Timeouts,
 )
+from tests.effort import tries
 
 V4, V6 = IPv4Address("10.0.0.1"), IPv6Address("2001:db8::1")
 
@@ -171,7 +172,7 @@ def test_unknown_and_empty_groups_are_left_out(direct: Any) -> None:
     assert found.virtual == ()
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=st.integers(0, 2**32 - 1000), count=st.integers(1, 300), port=st.integers(1, 65535))
 def test_ranges(virtual: Any, first: int, count: int, port: int) -> None:
     entry = f"{IPv4Address(first)}-{IPv4Address(first + count - 1)} {port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, ip_network
+from pathlib import Path
 
 import pytest
 
@@ -163,6 +164,31 @@ def test_this_host_knows_the_names_of_iproute2() -> None:
     names = this_host().names
     assert names is not None and names["protocols"].get("tcp", 6) == 6
     assert resolve("keepalived", "rt_protos", this_host()) == 18
+
+
+def test_names_come_from_the_directories_that_the_configuration_names(tmp_path: Path) -> None:
+    usr, etc = tmp_path / "usr", tmp_path / "etc"
+    for folder, files in ((usr, {"rt_tables": "70 uplink\n71 backup\n", "rt_protos": "201 mine\n"}),
+                          (etc, {"rt_tables": "80 uplink\n", "rt_realms.d/more.conf": "9 customers\n"})):
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+    text = """
+static_routes {
+    192.0.2.0/24 via 198.51.100.1 table uplink realms customers
+    192.0.3.0/24 via 198.51.100.1 table backup protocol mine
+    192.0.4.0/24 via 198.51.100.1 table nobodys
+    192.0.5.0/24 via 198.51.100.1 realms nobodys
+}
+"""
+    named = f"global_defs {{\niproute_usr_dir {usr}\niproute_etc_dir {etc}\n}}\n" + text
+    first, second = (entry.route for entry in static(named, this_host()).routes)
+    assert (first.table, first.nexthops[0].realm, second.table, second.protocol) == (80, 9, 71, 201)
+    loaded = read(named, this_host())
+    fixes = [problem.fix for code in (Code.ROUTE_TABLE, Code.BAD_ENTRY) for problem in found(loaded, code)]
+    assert [fix.split()[-1] for fix in fixes if fix] == [f"{etc}/rt_tables", f"{etc}/rt_realms"]
+    assert not static(text, this_host()).routes, "elsewhere nobody knows them"
+    assert not loaded.unsupported(), "both keywords act"
 
 
 def test_rules_without_a_preference_are_counted_down_in_the_order_of_the_file() -> None:
