@@ -119,9 +119,9 @@ class SyncGroup:
     def _take_over(self, now: float) -> bool:
         """Rule 3."""
         live = self._live
-        if not live or not all(member.state is State.BACKUP and member.wants for member in live):
+        if not live or not all(member.state is State.BACKUP and member.watch.wants for member in live):
             return False
         self.out.append(Log(Level.NOTICE, f"VRRP_Group({self.name}) Syncing instances to MASTER state"))
         for member in live:
-            member.take_over(now, member.wants)
+            member.take_over(now, member.watch.wants)
         return True

@@ -39,18 +39,17 @@ from hakeep.vrrp.timers import NEVER
 from hakeep.vrrp.transmit import uses_ah
 
 #: The format of the lines. What an older reader must not misunderstand raises it.
-VERSION = 1
+VERSION = 2
 
-#: Attributes that are objects of their own, or follow from the settings.
-_ROUTER = frozenset({
-    "out", "holding", "memory", "receiver", "settings", "name", "devices", "followed", "tracking", "group",
+#: The parts of a router whose plain values are kept. The addresses that it holds are kept by themselves.
+_PARTS = ("rank", "watch", "beat", "rivals", "holding")
+
+#: Attributes of a router and its parts that are objects of their own, or follow from the settings.
+_NOT_PLAIN = frozenset({
+    *_PARTS, "out", "memory", "receiver", "settings", "name", "devices", "followed", "tracking", "group", "journal",
+    "counters", "have", "shared", "announcer", "lease", "addresses", "held", "_gap",
 })  # fmt: skip
-_HOLDING = frozenset({
-    "out", "have", "shared", "announcer", "settings", "name", "devices", "lease", "addresses", "held", "_gap",
-})  # fmt: skip
-_ENGINE = (
-    "unknown_vrids", "discarded", "malformed", "hold_until", "_owners", "_keys", "_stopping", "_finished",
-)
+_RECEPTION = ("unknown_vrids", "discarded", "malformed", "hold_until")
 
 
 class RecordingError(ValueError):
@@ -145,13 +144,18 @@ def take_down(engine: Engine) -> Mapping[str, Any]:
         "have": tuple(host.have.values()),
         "others": tuple([address for per in host.others.values() for address in per.values()]),
         "told_whose": host._told_whose,
-        "engine": {**{name: getattr(engine, name) for name in _ENGINE}, **{
-            name: dict(getattr(engine, name)) for name in ("_logged", "_marks", "_standby")}},
+        "engine": {
+            "_stopping": engine._stopping, "_finished": engine._finished, "_marks": dict(engine._marks),
+            "_standby": dict(engine._standby),
+        },
+        "reception": {name: getattr(engine.reception, name) for name in _RECEPTION},
+        "complaints": dict(engine.complaints.made),
+        "named": engine.claims.named,
         "departing": tuple([router.name for router in engine._departing]),
         "held_back": tuple([router.name for router in engine._held_back]),
         "stirred": tuple([group.name for group in engine._stirred]),
         "groups": {name: group.told for name, group in engine.groups.items()},
-        "tracked": tuple(engine.tracked.values()),
+        "tracked": tuple(engine.surroundings.known.values()),
         "waiting_links": tuple(engine.debounce.pending.values()),
         "routers": {name: _take_down_router(router) for name, router in engine.routers.items()},
         "queues": tuple([_take_down_queue(engine.announcer, queue) for queue in engine.announcer.queues]),
@@ -162,16 +166,20 @@ def take_down(engine: Engine) -> Mapping[str, Any]:
 def _take_down_router(router: VirtualRouter) -> Mapping[str, Any]:
     holding, memory = router.holding, router.memory
     return {
+        "settings": router.settings,
+        "devices": router.devices,
+        "lease": holding.lease,
         "memory": (memory.ah_sequence, memory.hmac_last_sent, dict(memory.hmac_marks), memory.old_unicast_checksum),
-        "watched": router.tracking.memory(),
-        "router": {
-            **vars(router),
-            "counters": dict(router.counters),
-            "outcounted_for": frozenset(router.outcounted_for),
-        },
+        "watched": router.rank.tracking.memory(),
+        "counters": dict(router.counters),
+        "held": tuple(holding.held.values()),
+        "router": dict(vars(router)),
+        "rank": dict(vars(router.rank)),
+        "watch": dict(vars(router.watch)),
+        "beat": dict(vars(router.beat)),
+        "rivals": {**vars(router.rivals), "outcounted_for": frozenset(router.rivals.outcounted_for)},
         "holding": {
             **vars(holding),
-            "held": tuple(holding.held.values()),
             "side": dict(holding.side),
             "unsettled": frozenset(holding.unsettled),
             "_untold": tuple(holding._untold),
@@ -195,16 +203,10 @@ def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **state,
         "routers": {
-            name: {
-                "settings": known["router"]["settings"],
-                "devices": known["router"]["devices"],
-                "lease": known["holding"]["lease"],
-                "memory": known["memory"],
-                "watched": known["watched"],
-                "router": {key: value for key, value in known["router"].items() if key not in _ROUTER},
-                "holding": {key: value for key, value in known["holding"].items() if key not in _HOLDING},
-                "held": known["holding"]["held"],
-            }
+            name: {**known, **{
+                part: {key: value for key, value in known[part].items() if key not in _NOT_PLAIN}
+                for part in ("router", *_PARTS)
+            }}
             for name, known in state["routers"].items()
         },
     }
@@ -219,26 +221,27 @@ def resume(state: Mapping[str, Any]) -> Engine:
     engine.host._told_whose = state["told_whose"]
     for name, value in state["engine"].items():
         _set(engine, name, value)
-    engine.routers = {name: _router(engine, known) for name, known in state["routers"].items()}
+    for name, value in state["reception"].items():
+        _set(engine.reception, name, value)
+    engine.complaints.made = dict(state["complaints"])
+    engine._replace_routers({name: _router(engine, known) for name, known in state["routers"].items()})
     engine._departing = [engine.routers[name] for name in state["departing"]]
-    engine._held_back = [engine.routers[name] for name in state.get("held_back", ())]
-    engine.tracked = {(known.kind, known.name): known for known in state.get("tracked", ())}
-    engine._name_followers(engine.routers)
-    engine.debounce.remember(state.get("waiting_links", ()))
+    engine._held_back = [engine.routers[name] for name in state["held_back"]]
+    surroundings = engine.surroundings
+    surroundings.known = {(known.kind, known.name): known for known in state["tracked"]}
+    surroundings.name_followers(engine.settings.vrrp)
+    engine.debounce.remember(state["waiting_links"])
     engine._group(engine.routers)
-    for name, told in state.get("groups", {}).items():
+    for name, told in state["groups"].items():
         engine.groups[name].told = told
-    engine._stirred[:] = [engine.groups[name] for name in state.get("stirred", ())]
-    engine.host.name(engine._owners)
-    engine._share()
+    engine._stirred[:] = [engine.groups[name] for name in state["stirred"]]
+    engine.claims.restore({key: list(names) for key, names in state["named"].items()})
     _queues(engine, state)
-    engine._bound.clear()
-    engine._heap.clear()
-    engine._scheduled.clear()
+    engine.agenda.clear()
     engine._index()
     for router in engine.routers.values():
-        engine._rebind(router, router.settings, router.devices)
-        engine._touch(router)
+        surroundings.rebind(router, router.settings, router.devices)
+        engine.agenda.touch(router)
     engine.out.clear()
     return engine
 
@@ -247,15 +250,17 @@ def _router(engine: Engine, known: Mapping[str, Any]) -> VirtualRouter:
     settings: VrrpInstance = known["settings"]
     devices: wanted.Devices = known["devices"]
     router = VirtualRouter(
-        settings, devices, known["lease"], have=engine.host.have, shared=engine._shared, out=engine.out,
+        settings, devices, known["lease"], have=engine.host.have, shared=engine.claims.shared, out=engine.out,
         announcer=engine.announcer, memory=AuthMemory(*known["memory"]),
     )
     for name, value in known["router"].items():
         _set(router, name, value)
-    for name, value in known["holding"].items():
-        _set(router.holding, name, value)
+    for part in _PARTS:
+        for name, value in known[part].items():
+            _set(getattr(router, part), name, value)
+    router.counters.update(known["counters"])
     router.holding.held = {virtual.address.key: virtual for virtual in known["held"]}
-    router.tracking.remember(known.get("watched", ()))
+    router.rank.tracking.remember(known["watched"])
     return router
 
 

@@ -43,6 +43,9 @@ STEADY = 8.0
 #: everybody who is well: 1 to 31, in the order of their own priorities.
 LAST_BAND = 31
 
+#: So many of the things that move the priority are named in the log.
+NAMED = 6
+
 Key = tuple[Kind, str]
 Remembered = tuple[Track, float, Tracked | None, int, float, float]
 
@@ -146,13 +149,14 @@ class Tracking:
         self.watched: dict[Key, Watched] = {}
 
     def configure(self, tracks: tuple[Track, ...], hold_down: float, known: Mapping[Key, Tracked], now: float) -> None:
-        """Go by these from now on. What stays keeps what is known of it."""
+        """Go by these from now on. What stays keeps what is known of it, its flaps too, whatever it weighs now."""
         before = self.watched
         self.watched = {}
         for track in tracks:
             key = (track.kind, track.name)
             old = before.get(key)
-            if old is not None and old.track == track and old.hold_down == hold_down:
+            if old is not None and (old.track.reverse, old.hold_down) == (track.reverse, hold_down):
+                old.track = track
                 self.watched[key] = old
                 continue
             self.watched[key] = new = Watched(track, hold_down)
@@ -173,6 +177,15 @@ class Tracking:
             frozenset().union(*(verdict.faults for verdict in verdicts)),
             tuple(name for verdict in verdicts for name in verdict.waiting),
         )
+
+    def causes(self, now: float, impaired: bool) -> str:
+        """What moves the priority now, as the end of a sentence: what has failed, if somebody serves all the same, else
+        what adds to it or is taken off; "" if nothing does."""
+        verdicts = [(watched.label, watched.judge(now)) for watched in self.watched.values()]
+        said = [fault for _, verdict in verdicts for fault in verdict.faults] if impaired else [
+            f"{label} {verdict.adjustment:+d}" for label, verdict in verdicts if verdict.adjustment]
+        more = f" and {len(said) - NAMED} more" if len(said) > NAMED else ""
+        return f" ({', '.join(said[:NAMED])}{more})" if said else ""
 
     def deadline(self, now: float) -> float:
         """When something that is held down counts as well again; inf when nothing is."""

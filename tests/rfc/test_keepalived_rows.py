@@ -50,7 +50,7 @@ def row(scenario: str, relation: str = AS_KEEPALIVED, why: str = "") -> Callable
 
 def master(priority: int = 100, **fields: object) -> Stage:
     s = Stage(instance(priority=priority, **fields))
-    s.until(s.router().timer + 16.5)
+    s.until(s.router().watch.timer + 16.5)
     assert s.state is MASTER
     s.effects.clear()
     s.touched.clear()
@@ -130,7 +130,7 @@ def _() -> None:
     s = master(150)
     lease = next(address.valid_lft for address in s.kernel.values() if str(address.ip) == VIP4[0])
     assert lease is not None and lease + 1 <= 3
-    assert s.router().holding.renewed >= s.router().last_sent
+    assert s.router().holding.renewed >= s.router().beat.last_sent
 
 
 @row("a dead node restarts with priority 150: it takes over 3.41 s after its start, the other gives way in silence")
@@ -268,7 +268,7 @@ def _() -> None:
 @row("three addresses, default announcements: 15 frames in one burst (A B C x 5), 15 more 5 s later")
 def _() -> None:
     s = Stage(instance(addresses=THREE))
-    at = s.router().timer
+    at = s.router().watch.timer
     s.until(at + 20)
     assert s.announced() == [(near(at), ip) for ip in [*VIP4] * 5] + [(near(at + 5), ip) for ip in [*VIP4] * 5]
 
@@ -332,11 +332,11 @@ def _() -> None:
     s = Stage(instance(auth_hmac=HMAC))
     packet = s.packet(200)
     s.step(packet)
-    timer = s.router().timer
+    timer = s.router().watch.timer
     s.until(1.0)
     s.step(packet)
     assert s.router().counters["auth_ext_replay"] == 1
-    assert s.router().timer == timer
+    assert s.router().watch.timer == timer
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row.relation}: {row.scenario}" for row in ROWS])

@@ -67,7 +67,7 @@ def test_startup_of_a_backup(version: int, family: int, interval: float) -> None
     s = stage(version, family, interval)
     assert s.state is BACKUP
     assert s.sent() == [] and not s.has()
-    assert s.router().timer == pytest.approx(down(version, 100, interval))
+    assert s.router().watch.timer == pytest.approx(down(version, 100, interval))
 
 
 # ---------------------------------------------------------------------------------------------------------- Backup
@@ -103,7 +103,7 @@ def test_backup_hears_priority_0(version: int, family: int, interval: float) -> 
     s = stage(version, family, interval)
     s.hear(200, 0.3)
     s.hear(0, 0.4)
-    assert s.router().timer == pytest.approx(0.4 + skew(version, 100, interval))
+    assert s.router().watch.timer == pytest.approx(0.4 + skew(version, 100, interval))
 
 
 @FLAVOURS
@@ -113,7 +113,7 @@ def test_backup_hears_its_equal_or_better(version: int, family: int, interval: f
     s = stage(version, family, interval)
     for source in (lower(family), higher(family)):
         s.hear(priority, s.now + 0.3, source=source)
-        assert s.router().timer == pytest.approx(s.now + down(version, 100, interval))
+        assert s.router().watch.timer == pytest.approx(s.now + down(version, 100, interval))
     assert s.state is BACKUP
 
 
@@ -121,15 +121,15 @@ def test_backup_learns_the_interval_in_version_3_only() -> None:
     """(350)-(360). Own 1 s, heard 3 s at 0.5 s: MASTER 3 x 3 + 156/256 x 3 s later, then with our own interval."""
     s = stage(3, 4, 1.0)
     s.hear(200, 0.5, advert_int=3.0)
-    assert s.router().timer == pytest.approx(0.5 + 9 + 156 / 256 * 3)
-    s.until(s.router().timer + 2.5)
+    assert s.router().watch.timer == pytest.approx(0.5 + 9 + 156 / 256 * 3)
+    s.until(s.router().watch.timer + 2.5)
     assert s.state is MASTER
     first, second, third = (when for when, _ in s.sent())
     assert (second - first, third - second) == pytest.approx((1.0, 1.0), abs=1e-5)
 
     old = stage(2, 4, 1.0)
     old.hear(200, 0.5, advert_int=3.0)
-    assert old.router().timer == pytest.approx(down(2, 100, 1.0)), "RFC 3768: another interval is discarded"
+    assert old.router().watch.timer == pytest.approx(down(2, 100, 1.0)), "RFC 3768: another interval is discarded"
     assert old.router().counters["advert_interval_err"] == 1
 
 
@@ -137,15 +137,15 @@ def test_backup_learns_the_interval_in_version_3_only() -> None:
 def test_backup_with_preemption_discards_lower_priority(version: int, family: int, interval: float) -> None:
     s = stage(version, family, interval)
     s.hear(99, 0.3)
-    assert s.router().timer == pytest.approx(down(version, 100, interval))
-    assert s.router().master is None
+    assert s.router().watch.timer == pytest.approx(down(version, 100, interval))
+    assert s.router().watch.master is None
 
 
 @FLAVOURS
 def test_backup_without_preemption_follows_lower_priority(version: int, family: int, interval: float) -> None:
     s = stage(version, family, interval, nopreempt=True)
     s.hear(1, 0.3)
-    assert s.router().timer == pytest.approx(0.3 + down(version, 100, interval))
+    assert s.router().watch.timer == pytest.approx(0.3 + down(version, 100, interval))
 
 
 # ---------------------------------------------------------------------------------------------------------- Active
@@ -190,7 +190,7 @@ def test_active_hears_better(version: int, family: int, interval: float, priorit
     at = s.now
     s.hear(priority, source=address(family))  # type: ignore[operator]
     assert s.state is BACKUP
-    assert s.router().timer == pytest.approx(at + down(version, 100, interval))
+    assert s.router().watch.timer == pytest.approx(at + down(version, 100, interval))
     s.until(at + 2.9 * interval)
     assert s.sent() == []
     assert not any(s.has(ip) for ip in (*VIP4, *VIP6))
@@ -200,7 +200,7 @@ def test_active_learns_the_interval_of_its_better() -> None:
     s = master(3, 4, 1.0)
     at = s.now
     s.hear(200, advert_int=3.0)
-    assert s.router().timer == pytest.approx(at + 9 + 156 / 256 * 3)
+    assert s.router().watch.timer == pytest.approx(at + 9 + 156 / 256 * 3)
 
 
 @FLAVOURS

@@ -121,7 +121,7 @@ class Host:
         if self.engine is None:
             return
         marks = {
-            name: Mark(router.last_sent, router.memory.as_dict())
+            name: Mark(router.beat.last_sent, router.memory.as_dict())
             for name, router in self.engine.routers.items() if router.state is m.State.MASTER
         }
         self.start(marks)
@@ -303,8 +303,8 @@ class World:
                 held = [key for key, address in host.kernel.items() if address.proto == 18]
                 require(not held, "a", f"host {host.number} has {held} and is {host.states}")
         if not self.shape.nopreempt:
-            best = max(host.routers[0].priority for host in able)
-            mine = masters[0].routers[0].priority
+            best = max(host.routers[0].rank.priority for host in able)
+            mine = masters[0].routers[0].rank.priority
             require(mine == best, "a", f"{masters[0].number} is MASTER with {mine}, another one has {best}")
 
     def holder(self) -> Host:

@@ -207,7 +207,7 @@ class Host:
         if self.engine is None:
             return
         router = self.engine.routers["V"]
-        marks = {"V": Mark(router.last_sent, router.memory.as_dict())} if router.state is m.State.MASTER else {}
+        marks = {"V": Mark(router.beat.last_sent, router.memory.as_dict())} if router.state is m.State.MASTER else {}
         self.kill()
         self.starting = True
         self.world.later(self.world.random.uniform(0.01, 0.1), self._respawned, marks)

@@ -13,7 +13,9 @@ from hakeep.vrrp import timers, wanted
 from hakeep.vrrp.engine import Engine
 from hakeep.vrrp.holding import Holding
 from hakeep.vrrp.messages import Changed, State
-from hakeep.vrrp.router import Standing, VirtualRouter
+from hakeep.vrrp.router import VirtualRouter
+from hakeep.vrrp.standing import Standing
+from hakeep.vrrp.watch import Watch
 from tests.simulation import host as host_
 from tests.simulation.invariants import Violated
 from tests.simulation.world import run
@@ -38,8 +40,8 @@ def addresses_that_go_at_once(patch: Patch) -> None:
 
 
 def losers_that_let_go_at_once(patch: Patch) -> None:
-    step = VirtualRouter._step_down
-    patch.setattr(VirtualRouter, "_step_down", lambda self, now, why, wait, overlap=0.0: step(self, now, why, wait))
+    step = VirtualRouter.step_down
+    patch.setattr(VirtualRouter, "step_down", lambda self, now, why, wait, overlap=0.0: step(self, now, why, wait))
 
 
 def losers_that_do_not_let_go(patch: Patch) -> None:
@@ -48,8 +50,8 @@ def losers_that_do_not_let_go(patch: Patch) -> None:
 
 
 def backups_that_wait_too_long(patch: Patch) -> None:
-    arm = VirtualRouter._arm_down
-    patch.setattr(VirtualRouter, "_arm_down", lambda self, at, wait: arm(self, at, 2 * wait))
+    arm = Watch.arm_down
+    patch.setattr(Watch, "arm_down", lambda self, at, wait: arm(self, at, 2 * wait))
 
 
 def nobody_claims(patch: Patch) -> None:

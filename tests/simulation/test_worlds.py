@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.effort import tries
 from tests.simulation.world import run
 
 #: Worlds of a quick run, and of a thorough one, each in pieces.
-FEW, WORLDS, CHUNK = 160, 500, 20
+FEW, WORLDS, CHUNK = 60, tries(500), 20
 
 
 @pytest.mark.parametrize("first", [

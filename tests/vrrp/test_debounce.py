@@ -67,7 +67,7 @@ def test_in_the_engine() -> None:
     s.link(DOWN)
     s.link(replace(ETH1, up=False), "eth1")
     s.until(11.1)
-    assert s.state is m.State.MASTER and s.router().priority == 130
+    assert s.state is m.State.MASTER and s.router().rank.priority == 130
     s.until(12.1)
     assert s.state is m.State.FAULT
     s.link(ETH0)

@@ -39,20 +39,20 @@ def test_hearing_the_master_moves_the_deadline_without_a_new_entry() -> None:
     s = Stage(instance())
     for n in range(1, 1000):
         s.hear(200, float(n))
-    assert s.engine.deadline <= s.router().timer
-    assert len(s.engine._heap) <= 2
+    assert s.engine.deadline <= s.router().watch.timer
+    assert len(s.engine.agenda._heap) <= 2
 
 
 def test_the_soonest_is_early_at_most_until_somebody_asks_for_the_deadline() -> None:
     s = Stage(instance())
     s.hear(200, 1.0)
     first = s.engine.deadline
-    assert s.engine.soonest == first == s.router().timer
+    assert s.engine.soonest == first == s.router().watch.timer
     for at in (2.0, 3.0):
         s.now = at  # nobody asks
         s.hear(200)
         assert s.engine.soonest == first
-    assert s.engine.deadline == s.engine.soonest == s.router().timer > first
+    assert s.engine.deadline == s.engine.soonest == s.router().watch.timer > first
 
 
 def test_an_advert_that_is_repeated_is_heard_again_and_again() -> None:
@@ -61,13 +61,14 @@ def test_an_advert_that_is_repeated_is_heard_again_and_again() -> None:
     for n in range(1, 6):
         assert s.kinds(s.hear(200, float(n))) == (["Changed"] if n == 1 else [])
         router = s.router()
-        assert (router.counters["advert_rcvd"], router.last_heard) == (n, n)
-        assert (router.timer, router.late_at) == (n + router.down_interval, n + router.down_interval + 1.0)
-    assert len(s.engine._repeats) == 1
+        assert (router.counters["advert_rcvd"], router.watch.last_heard) == (n, n)
+        down = n + router.watch.down_interval
+        assert (router.watch.timer, router.watch.late_at) == (down, down + 1.0)
+    assert len(s.engine.reception._repeats) == 1
     s.hear(200, 6.0, stamp=5.5)
-    assert s.router().last_heard == 5.5
+    assert s.router().watch.last_heard == 5.5
     s.hear(200, 7.0, stamp=99.0)
-    assert s.router().last_heard == 7.0, "a stamp of the future would put off the next election"
+    assert s.router().watch.last_heard == 7.0, "a stamp of the future would put off the next election"
 
 
 def test_what_was_followed_is_thought_of_anew_when_things_have_changed() -> None:
@@ -82,12 +83,12 @@ def test_what_was_followed_is_thought_of_anew_when_things_have_changed() -> None
     for n in range(6, 9):
         s.hear(200, float(n))
     s.reload(instance(priority=254))
-    timer = s.router().timer
+    timer = s.router().watch.timer
     s.hear(200, 8.5)
-    assert s.router().timer == timer, "it is worse than us now"
+    assert s.router().watch.timer == timer, "it is worse than us now"
     s.step(m.Stopped())
     s.hear(200, 9.0)
-    assert s.router().timer == NEVER
+    assert s.router().watch.timer == NEVER
 
 
 def test_a_repeat_is_known_by_its_link_and_its_ttl_too() -> None:
@@ -112,7 +113,7 @@ def test_routers_do_not_pile_up_what_they_followed() -> None:
     for n in range(1, 60):
         s.hear(200 + n % 50, n / 10, source=f"10.9.0.{n % 200 + 10}")
         s.hear(200 + n % 50, n / 10, source=f"10.9.0.{n % 200 + 10}")
-    assert len(s.engine._repeats) == len(s.engine._repeated) == 1
+    assert len(s.engine.reception._repeats) == len(s.engine.reception._repeated) == 1
 
 
 def test_a_renewed_lease_is_no_news() -> None:
@@ -166,7 +167,7 @@ def test_an_unknown_vrid_is_counted_and_complained_about_now_and_then() -> None:
     s = Stage(instance(), globals_=Global(log_unknown_vrids=True))
     for n in range(100):
         s.hear(200, float(n) / 10, virtual_router_id=99)
-    assert s.engine.unknown_vrids == 100
+    assert s.engine.reception.unknown_vrids == 100
     assert len([e for _, e in s.effects if isinstance(e, m.Log) and "unknown VRID 99" in e.text]) == 1
 
 
@@ -177,7 +178,7 @@ def test_rubbish_reaches_nobody(data: bytes) -> None:
     s = Stage(instance())
     assert s.kinds(s.step(m.Received("eth0", data, bytes(4), bytes(4), 255, 0.0, 0.0))) == []
     assert s.kinds(s.step(m.Received("eth0", data[:7], bytes(16), bytes(16), 255, 0.0, 0.0))) == []
-    assert s.engine.discarded + s.engine.unknown_vrids == 2, "whatever it is, it is counted"
+    assert s.engine.reception.discarded + s.engine.reception.unknown_vrids == 2, "whatever it is, it is counted"
 
 
 @pytest.mark.parametrize(("keep", "counted"), [
@@ -189,8 +190,8 @@ def test_a_packet_that_is_cut_is_counted(keep: int, counted: tuple[int, int, int
     packet = s.packet(200)
     s.step(packet._replace(data=packet.data[:keep]))
     counters = s.router().counters
-    assert (s.engine.malformed, counters["malformed"], counters["packet_len_err"]) == counted
-    assert s.engine.discarded == 1 and counters["advert_rcvd"] == 0
+    assert (s.engine.reception.malformed, counters["malformed"], counters["packet_len_err"]) == counted
+    assert s.engine.reception.discarded == 1 and counters["advert_rcvd"] == 0
     assert s.logged("discarding")
 
 
@@ -198,7 +199,7 @@ def test_a_header_that_is_none_is_malformed() -> None:
     s = Stage(instance())
     packet = s.packet(200)
     s.step(packet._replace(data=packet.data[:9] + bytes([89]) + packet.data[10:]))
-    assert s.router().counters["malformed"] == s.engine.discarded == 1
+    assert s.router().counters["malformed"] == s.engine.reception.discarded == 1
 
 
 @given(data=st.binary(max_size=80), link=st.sampled_from(("eth0", "", "eth9")), hops=st.integers(-1, 255))
@@ -213,13 +214,13 @@ def test_a_discarded_packet_is_counted_and_logged_now_and_then() -> None:
     s = Stage(instance(auth_type="PASS", auth_pass=b"right"))
     for n in range(100):
         s.hear(200, n / 2, auth_pass=b"wrong")
-    assert s.router().counters["auth_failure"] == 100 == s.engine.discarded
+    assert s.router().counters["auth_failure"] == 100 == s.engine.reception.discarded
     assert len([e for _, e in s.effects if isinstance(e, m.Log) and "wrong password" in e.text]) == 1
 
 
 def test_the_advert_is_the_first_effect_of_everything() -> None:
     s = Stage(instance(priority=150, higher_prio_send_advert=True))
-    s.until(s.router().timer - 0.001)
+    s.until(s.router().watch.timer - 0.001)
     s.effects.clear()
     s.until(s.now + 0.002)
     assert isinstance(s.effects[0][1], m.Advertise), "takeover"
@@ -267,7 +268,7 @@ def test_two_routers_that_name_one_address_do_not_take_it_from_each_other() -> N
 def test_masters_are_those_whose_addresses_may_be_there() -> None:
     s = Stage(instance(priority=150), lane=0.1)
     assert s.engine.masters() == frozenset()
-    s.until(s.router().timer)
+    s.until(s.router().watch.timer)
     assert s.engine.masters() == {"V"}
     s.until(s.now + 1)
     s.hear(200)

@@ -22,7 +22,7 @@ def master(
     lane: float = 0.0, globals_: Global | None = None, links: tuple[Link, ...] = (ETH0, ETH1), **fields: object
 ) -> Stage:
     s = Stage(instance(**{"addresses": THREE, **fields}), lane=lane, globals_=globals_, links=links)
-    s.until(s.router().timer + 16.5)
+    s.until(s.router().watch.timer + 16.5)
     assert s.state is MASTER
     s.effects.clear()
     s.touched.clear()
@@ -43,7 +43,7 @@ def heard(s: Stage, ip: str, interface: str = "eth0") -> list[m.Effect]:
 
 def test_addresses_are_added_in_config_order_and_announced_when_the_kernel_has_them() -> None:
     s = Stage(instance(addresses=THREE), lane=0.02)
-    at = s.router().timer
+    at = s.router().watch.timer
     s.until(at + 0.01)
     assert s.announced() == []
     s.until(at + 0.03)
@@ -55,7 +55,7 @@ def test_an_address_that_is_there_is_announced_at_once() -> None:
     """An owner's own address, say: it needs no lane. Its repetitions wait for the first ones of the others."""
     own = Address("eth0", ip_address(VIP4[0]), 32, proto=0)
     s = Stage(instance(addresses=THREE), lane=0.02, addresses=(ADMIN4, own))
-    at = s.router().timer
+    at = s.router().watch.timer
     s.until(at + 0.01)
     assert [ip for _, ip in s.announced()] == [VIP4[0]]
     s.until(at + 0.03)
@@ -137,7 +137,7 @@ def test_a_router_that_hands_over_renews_what_it_still_holds() -> None:
     """Its lease would end before the next holder has come: the renewal must not be dropped on its way to the kernel."""
     s = master()
     s.until(s.now + 5)
-    s.until(s.router().last_sent + 0.97)
+    s.until(s.router().beat.last_sent + 0.97)
     s.step(m.Commanded("standby", ("V",), 1e9, True))
     assert s.router().holding.leaving
     renewal = next(e for at, e in s.effects if at == s.now and isinstance(e, m.Renew))
@@ -152,14 +152,14 @@ def test_who_hands_over_does_not_cut_the_lease_of_who_serves() -> None:
     one, two = instance("A"), instance("B", virtual_router_id=52, vip_lease=30.0)
     s = Stage(one, two)
     s.until(20)
-    s.until(s.router("A").last_sent + 0.97)
+    s.until(s.router("A").beat.last_sent + 0.97)
     assert {r.state for r in s.engine.routers.values()} == {MASTER}
     s.step(m.Commanded("standby", ("A",), 1e9, True))
     assert s.router("A").holding.leaving
     assert [e for at, e in s.effects if at == s.now and isinstance(e, m.Renew)] == []
     s.step(m.Commanded("resume", ("A",), 1e9, True))
     s.until(40)
-    s.until(s.router("A").last_sent + 0.97)
+    s.until(s.router("A").beat.last_sent + 0.97)
     s.step(m.Commanded("standby", ("B",), 1e9, True))
     s.step(m.Commanded("standby", ("A",), 1e9, True))
     renewals = [e for at, e in s.effects if at == s.now and isinstance(e, m.Renew)]
@@ -230,7 +230,7 @@ def test_what_expired_while_we_were_frozen_is_not_put_back() -> None:
 def test_the_kernel_refuses_and_is_asked_again_later() -> None:
     s = Stage(instance(addresses=THREE))
     s.stubborn[KEYS[1]] = EBUSY
-    at = s.router().timer
+    at = s.router().watch.timer
     s.until(at + 6.5)
     assert s.told() == ["BACKUP", "MASTER"], "nobody waits for ever"
     assert s.has(VIP4[0]) and s.has(VIP4[2]) and not s.has(VIP4[1])
@@ -419,7 +419,7 @@ def test_stop_is_finished_even_when_the_interface_vanishes() -> None:
 
 def test_scripts_hear_of_master_when_the_addresses_are_there_and_of_the_rest_when_they_are_gone() -> None:
     s = Stage(instance(addresses=THREE, priority=100), lane=0.02)
-    at = s.router().timer
+    at = s.router().watch.timer
     s.until(at + 0.019)
     assert s.told() == ["BACKUP"]
     s.until(at + 0.021)
@@ -434,7 +434,7 @@ def test_scripts_hear_of_master_when_the_addresses_are_there_and_of_the_rest_whe
 
 def test_nothing_is_lost_and_nothing_overtaken_when_states_change_faster_than_the_kernel() -> None:
     s = Stage(instance(addresses=THREE), lane=0.5)
-    s.until(s.router().timer)
+    s.until(s.router().watch.timer)
     s.hear(50)
     s.hear(200)
     s.link(replace(ETH0, running=False))
@@ -457,7 +457,7 @@ def test_a_flap_that_undoes_itself_costs_the_kernel_nothing() -> None:
 
 def test_second_burst_and_refresh() -> None:
     s = Stage(instance(garp=Garp(master_delay=5.0, master_repeat=2, master_refresh=10.0, master_refresh_repeat=1)))
-    at = s.router().timer
+    at = s.router().watch.timer
     s.until(at + 40)
     assert [round(when - at, 3) for when, _ in s.announced()] == [0, 0, 5, 5, 15, 25, 35]
 
@@ -475,7 +475,7 @@ def test_extra_announcements_on_other_interfaces() -> None:
         ),
         links=(ETH0, ETH1),
     )
-    at = s.router().timer
+    at = s.router().watch.timer
     s.until(at + 7)
     assert [(round(when - at), ip) for when, ip in s.announced()] == [
         (0, VIP4[0]), (0, VIP4[1]), (3, VIP4[1]), (6, VIP4[1]),
@@ -493,7 +493,7 @@ def test_the_last_word_is_ours_when_the_carrier_comes_back() -> None:
 
 def test_who_is_not_master_announces_nothing() -> None:
     s = Stage(instance(addresses=THREE, garp=Garp(master_refresh=1.0)))
-    s.until(s.router().timer)
+    s.until(s.router().watch.timer)
     s.hear(200)
     s.effects.clear()
     for _ in range(30):
@@ -548,7 +548,7 @@ def test_who_gave_way_to_one_that_vanishes_takes_back_what_it_still_has() -> Non
 
 def test_who_may_have_overslept_does_not_serve_beside_anybody() -> None:
     s = master()
-    s.freeze(s.router().late_at + 0.1)
+    s.freeze(s.router().watch.late_at + 0.1)
     s.hear(200)
     assert s.state is BACKUP and not s.has()
 
@@ -560,7 +560,7 @@ def test_who_takes_over_from_a_living_router_announces_again_when_that_has_let_g
     s.hear(200, 1.0)
     s.hear(last, 1.5)
     while s.state is not m.State.MASTER:
-        s.until(s.router().timer)
+        s.until(s.router().watch.timer)
     at = s.now
     s.until(at + 0.04)
     before = len(s.announced(at))

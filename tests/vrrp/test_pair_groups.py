@@ -49,7 +49,17 @@ def read(tmp_path: Path) -> object:
     (instance("A", dev="dev eth5") + instance("B", "track_interface {\neth6 weight -9\n}") + group("A B"),
      "when eth0 (A), eth5 (A), eth1 (B) or eth6 (B) fails, A and B hand over together"),
     (instance("A", "track_ping 10.0.0.1") + instance("B") + group("A B", "track_unit nginx weight -9"),
-     "when eth0 (A), eth1 (B) or ping 10.0.0.1 fails, A and B hand over together"),
+     "when eth0 (A), eth1 (B) or ping 10.0.0.1 fails, A and B hand over together; unit nginx.service (weight -9) "
+     "moves their priorities"),
+    (instance("A", "track_ping 10.0.0.1 reverse") + instance("B")
+     + group("A B", "track_interface {\neth5 weight 7 reverse\n}\ntrack_tcp 10.0.0.1 25 weight 5"),
+     "when eth0 (A), eth1 (B) or ping 10.0.0.1 (reverse: when it is well) fails, A and B hand over together; "
+     "interface eth5 (weight 7 reverse) and tcp 10.0.0.1 25 (weight 5) move their priorities"),
+    ("track_file f {\nfile /f\n}\n" + instance("A", "track_file {\nf weight 0\n}") + instance("B") + group("A B"),
+     "when eth0 (A), eth1 (B) or file f (when it says anything but 0) fails, A and B hand over together"),
+    (instance("A", "track_ping 10.0.0.1 weight -9") + instance("B") + group("A B", "sync_group_tracking_weight"),
+     "when eth0 (A) or eth1 (B) fails, A and B hand over together; ping 10.0.0.1 (weight -9, only A) moves their "
+     "priorities"),
     (instance("A") + instance("B") + group("A B", "last_standing on\ntrack_tcp 10.0.0.1 25"),
      "when eth0 (A), eth1 (B) or tcp 10.0.0.1 25 fails, A and B hand over together, unless failed checks are all that "
      "is wrong and nobody is better"),
@@ -109,3 +119,20 @@ def test_the_group_s_trackers_are_foretold_for_each_member(read: object) -> None
     lineups, _ = judge({"a": read(text), "b": read(other, "b.conf")})  # type: ignore[operator]
     events = {prospect.event: prospect.master for prospect in prospects(lineups[0])}
     assert events["ping 10.0.0.1 fails on a"] == "b"
+
+
+def test_the_link_of_another_member_moves_this_one_too(read: object) -> None:
+    """Together, when the one that hears nothing has waited long enough. What both go by is said once."""
+    text = instance("A", "version 3\npriority %d\nadvert_int 0.2")
+    text += instance("B", "version 3\npriority %d\nadvert_int 1") + group("A B", "track_interface {\neth9\n}")
+    hosts = {name: read(text % (number, number), name) for name, number in (("x", 150), ("y", 100))}  # type: ignore[operator]
+    (a, b), _ = judge(hosts)
+    said = [str(prospect) for prospect in prospects(a)]
+    assert "interface eth1 of B fails on x: y takes over within 3.61 s (FAULT by the sync group)" in said
+    assert sum("interface eth9" in each for each in said) == 1
+    assert [str(each) for each in prospects(b) if "eth0" in each.event] == [
+        "interface eth0 of A fails on x: y takes over within 0.72 s (FAULT by the sync group)"]
+    (alone, _), _ = judge({"x": hosts["x"]})
+    (fate,) = [str(each) for each in prospects(alone) if "eth1" in each.event]
+    assert fate == ("interface eth1 of B fails on x: nobody takes over (FAULT by the sync group, and there is no other "
+                    "router)")

@@ -174,7 +174,6 @@ def test_the_event_that_the_engine_fails_over_is_the_last_step(monkeypatch: pyte
         raise KeyError("V")
 
     monkeypatch.setattr(type(s.router()), "overslept", fail)
-    monkeypatch.setattr(type(s.router()), "patience", 0.0, raising=False)
     steps = list(again(recorder))
     assert [step.failure for step in steps] == ["", "KeyError: 'V'"]
 
@@ -410,8 +409,8 @@ def test_what_has_no_notation_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    [[], ["x"], ["[]"], ['{"hakeep":2,"recording":"vrrp"}'], ['{"hakeep":1,"recording":"vrrp"}'],
-     ['{"hakeep":1,"recording":"vrrp","state":{"?":1}}'], ['{"hakeep":1,"recording":"vrrp","state":1}', "[1]"]],
+    [[], ["x"], ["[]"], ['{"hakeep":99,"recording":"vrrp"}'], ['{"hakeep":2,"recording":"vrrp"}'],
+     ['{"hakeep":2,"recording":"vrrp","state":{"?":1}}'], ['{"hakeep":2,"recording":"vrrp","state":1}', "[1]"]],
 )
 def test_rubbish_is_no_recording(lines: list[str]) -> None:
     with pytest.raises(RecordingError):

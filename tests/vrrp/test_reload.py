@@ -19,7 +19,7 @@ ONE = instance(priority=150, addresses=THREE[:2])
 
 def master(*instances: object, lane: float = 0.0) -> Stage:
     s = Stage(*(instances or (ONE,)), lane=lane)  # type: ignore[arg-type]
-    s.until(s.router().timer + 16.5)
+    s.until(s.router().watch.timer + 16.5)
     assert s.state is MASTER
     s.effects.clear()
     s.touched.clear()
@@ -110,11 +110,11 @@ def test_a_backup_moves_its_timer_by_the_difference() -> None:
     s = Stage(ONE)
     s.hear(200, 1.0)
     s.reload(replace(ONE, priority=100, notify=Notify(priority_changes=True)))
-    assert s.router().timer == pytest.approx(1 + 3 + 156 / 256)
+    assert s.router().watch.timer == pytest.approx(1 + 3 + 156 / 256)
     assert s.told() == ["BACKUP", "BACKUP_PRIORITY"]
     s.hear(0, 1.5)
     s.reload(replace(ONE, priority=200))
-    assert s.router().timer == pytest.approx(1.5 + 56 / 256)
+    assert s.router().watch.timer == pytest.approx(1.5 + 56 / 256)
 
 
 def test_a_backup_that_is_better_no_more_follows_whom_it_was_about_to_preempt() -> None:
@@ -125,8 +125,8 @@ def test_a_backup_that_is_better_no_more_follows_whom_it_was_about_to_preempt() 
     s.hear(100, 2.0)
     s.hear(100, 3.0)
     s.reload(instance(priority=1))
-    assert s.router().timer == pytest.approx(3 + 3 + 255 / 256)
-    assert s.router().master_priority == 100
+    assert s.router().watch.timer == pytest.approx(3 + 3 + 255 / 256)
+    assert s.router().watch.master_priority == 100
 
 
 def test_a_backup_with_a_new_interval_waits_from_now() -> None:
@@ -134,7 +134,7 @@ def test_a_backup_with_a_new_interval_waits_from_now() -> None:
     s = Stage(instance(version=3, advert_int=5.0))
     s.until(4.0)
     s.reload(instance(version=3, advert_int=1.0))
-    assert s.router().timer == pytest.approx(4 + 3 + 156 / 256)
+    assert s.router().watch.timer == pytest.approx(4 + 3 + 156 / 256)
     assert s.router().counters["late_wakeups"] == 0
 
 
@@ -142,7 +142,7 @@ def test_a_backup_keeps_the_interval_that_it_learned() -> None:
     s = Stage(instance(version=3, advert_int=1.0))
     s.hear(200, 0.5, advert_int=3.0)
     s.reload(instance(version=3, advert_int=0.5))
-    assert s.router().timer == pytest.approx(0.5 + 9 + 3 * 156 / 256)
+    assert s.router().watch.timer == pytest.approx(0.5 + 9 + 3 * 156 / 256)
 
 
 def test_an_ended_preempt_delay_ends_waiting() -> None:

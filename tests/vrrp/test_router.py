@@ -21,7 +21,7 @@ DOWN_100 = 3 + 156 / 256
 def master(priority: int = 100, **fields: object) -> Stage:
     """MASTER since a while, half way between two adverts."""
     s = Stage(instance(priority=priority, **fields))
-    s.until(20 if priority == 255 else s.router().timer + 16.5)
+    s.until(20 if priority == 255 else s.router().watch.timer + 16.5)
     assert s.state is MASTER
     s.effects.clear()
     return s
@@ -91,7 +91,7 @@ def test_preempt_delay_is_cleared_by_a_better_master() -> None:
     s.hear(100, 1.0)
     s.hear(200, 2.0)
     s.hear(100, 4.5)
-    assert s.router().preempt_at == pytest.approx(8.5)
+    assert s.router().watch.preempt_at == pytest.approx(8.5)
 
 
 def test_preempt_delay_starts_again_after_a_fault() -> None:
@@ -101,7 +101,7 @@ def test_preempt_delay_starts_again_after_a_fault() -> None:
     s.until(30)
     s.link(ETH0)
     s.hear(100, 31.0)
-    assert s.router().preempt_at == pytest.approx(35)
+    assert s.router().watch.preempt_at == pytest.approx(35)
 
 
 def test_preempt_delay_does_not_hold_up_the_takeover_from_a_dead_master() -> None:
@@ -232,7 +232,7 @@ def test_the_owner_with_the_lower_address_goes_on_for_a_while_and_then_gives_way
     said = [(when - at, priority) for when, priority in s.sent()]
     assert [priority for _, priority in said] == [255, 255, 255, 254]
     assert said[-1][0] >= 2 * 1 + 1.2
-    assert s.router().priority == 254
+    assert s.router().rank.priority == 254
     s.until(s.now + 10)
     assert s.state is MASTER
     assert s.sent()[-1][1] == 255, "the other has gone"
@@ -243,7 +243,7 @@ def test_an_owner_that_was_heard_only_once_frightens_nobody() -> None:
     s.hear(255, source=HIGHER4)
     s.until(s.now + 20)
     assert {priority for _, priority in s.sent()} == {255}
-    assert s.router().rival_at is None
+    assert s.router().rivals.owner_since is None
 
 
 def test_owner_ignore_adverts() -> None:
@@ -351,7 +351,7 @@ def test_dont_track_primary_stays_when_the_link_goes_down_but_not_when_it_is_del
 def test_a_master_whose_adverts_are_refused_for_too_long_steps_down() -> None:
     s = master()
     s.refusing["V"] = EACCES
-    last = s.router().last_sent
+    last = s.router().beat.last_sent
     s.until(last + DOWN_100 - 1.01)
     assert s.state is MASTER
     s.until(last + DOWN_100 - 0.8)
@@ -438,7 +438,7 @@ def test_dont_track_primary_is_no_excuse_for_other_refusals(dont_track: bool, er
 
 def test_a_master_that_was_frozen_too_long_listens_first() -> None:
     s = master()
-    s.freeze(s.router().last_sent + DOWN_100 + 0.01)
+    s.freeze(s.router().beat.last_sent + DOWN_100 + 0.01)
     at = s.now
     s.step(m.Ticked())
     assert s.state is BACKUP and s.sent() == [] and s.renewed() == []
@@ -451,20 +451,20 @@ def test_a_master_that_was_frozen_too_long_listens_first() -> None:
 
 def test_a_master_that_was_frozen_a_little_goes_on() -> None:
     s = master()
-    s.freeze(s.router().last_sent + DOWN_100 - 0.01)
+    s.freeze(s.router().beat.last_sent + DOWN_100 - 0.01)
     s.step(m.Ticked())
     assert s.state is MASTER and len(s.sent()) == 1
 
 
 def test_the_better_master_in_the_queue_is_heard_before_anything_is_sent() -> None:
     s = master()
-    s.freeze(s.router().last_sent + 10)
+    s.freeze(s.router().beat.last_sent + 10)
     s.hear(50, stamp=s.now - 5)  # too old to be answered: who overslept has no say
     assert s.state is BACKUP
     s.hear(200, stamp=s.now - 0.2)
     s.step(m.Ticked())
     assert s.state is BACKUP and s.sent() == []
-    assert s.router().timer == pytest.approx(s.now - 0.2 + DOWN_100)
+    assert s.router().watch.timer == pytest.approx(s.now - 0.2 + DOWN_100)
 
 
 def test_a_backup_that_was_frozen_waits_for_a_sign_of_the_master() -> None:
@@ -481,7 +481,7 @@ def test_a_backup_that_was_frozen_waits_for_a_sign_of_the_master() -> None:
 def test_a_backup_that_is_always_a_little_late_becomes_master_in_the_end() -> None:
     s = Stage(instance())
     for _ in range(3):
-        s.freeze(s.router().timer + 1.5)
+        s.freeze(s.router().watch.timer + 1.5)
         s.step(m.Ticked())
     assert s.state is MASTER
 
@@ -489,7 +489,7 @@ def test_a_backup_that_is_always_a_little_late_becomes_master_in_the_end() -> No
 def test_a_backup_that_was_frozen_twice_has_no_say_either() -> None:
     s = Stage(instance())
     for _ in range(3):
-        s.freeze(s.router().timer + 100)
+        s.freeze(s.router().watch.timer + 100)
         s.step(m.Ticked())
     assert s.state is BACKUP
 
@@ -514,7 +514,7 @@ def test_a_backup_that_slept_does_not_hurry() -> None:
     s = Stage(instance())
     s.hear(200, 1.0)
     s.step(m.Woken(3600.0))
-    assert s.router().timer == pytest.approx(1 + DOWN_100)
+    assert s.router().watch.timer == pytest.approx(1 + DOWN_100)
 
 
 def test_after_a_late_wakeup_the_addresses_are_announced_twice() -> None:
@@ -538,7 +538,7 @@ def test_after_a_late_wakeup_the_addresses_are_announced_twice() -> None:
 def test_timer_expired_backup(ours: int, theirs: int | None, frozen: float, state: m.State) -> None:
     """With nopreempt, a router that may have taken over must not be pushed aside again."""
     s = master(ours, nopreempt=True, timer_expired_backup=theirs)
-    s.freeze(s.router().last_sent + frozen)
+    s.freeze(s.router().beat.last_sent + frozen)
     s.step(m.Ticked())
     assert s.state is state
 
@@ -548,7 +548,7 @@ def test_a_stamp_of_the_future_does_not_put_off_the_next_election() -> None:
     s = Stage(instance())
     s.hear(200, 1.0, stamp=3600.0)
     s.hear(200, 2.0, stamp=3600.0)
-    assert s.router().timer == pytest.approx(2 + DOWN_100)
+    assert s.router().watch.timer == pytest.approx(2 + DOWN_100)
 
 
 # ------------------------------------------------------------------------------------------------------- respawned
@@ -590,7 +590,7 @@ def test_the_same_packet_again_takes_the_short_way_and_counts() -> None:
     for n in range(1, 6):
         s.hear(200, float(n))
     assert s.router().counters["advert_rcvd"] == 5
-    assert s.router().timer == pytest.approx(5 + DOWN_100)
+    assert s.router().watch.timer == pytest.approx(5 + DOWN_100)
 
 
 def test_what_is_wrong_with_an_accepted_advert_is_counted_each_time() -> None:
@@ -603,7 +603,7 @@ def test_what_is_wrong_with_an_accepted_advert_is_counted_each_time() -> None:
 def test_a_follower_shows_its_master() -> None:
     s = Stage(instance())
     s.hear(200, 1.0)
-    assert (str(s.router().master), s.router().master_priority) == (LOWER4, 200)
+    assert (str(s.router().watch.master), s.router().watch.master_priority) == (LOWER4, 200)
     effects = s.hear(200, 2.0)
     assert effects == []
     effects = s.hear(210, 3.0)

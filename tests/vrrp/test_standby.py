@@ -50,7 +50,7 @@ def test_when_nobody_comes_it_serves_on_without_a_gap_as_the_last_choice() -> No
     at = s.now
     standby(s)
     s.until(at + 10)
-    assert s.state is MASTER and s.router().alone
+    assert s.state is MASTER and s.router().rank.alone
     assert s.router().why == "in standby, but no other master was heard"
     assert s.touched[-1][1] == "+" and s.touched[-1][0] < at, "the address never left"
     assert {p for _, p in s.sent(at + 0.1)} == {1}
@@ -78,7 +78,7 @@ def test_even_if_alone_ends_serving_alone() -> None:
     assert [p for _, p in s.sent()] == [0]
     s.until(s.now + 10)
     assert s.state is BACKUP and not s.has()
-    assert s.router().priority == 150
+    assert s.router().rank.priority == 150
 
 
 def test_a_backup_in_standby_lets_all_others_go_first() -> None:
@@ -87,7 +87,7 @@ def test_a_backup_in_standby_lets_all_others_go_first() -> None:
     s.hear(100, 1.0)
     standby(s)
     s.hear(0, 2.0)
-    assert s.router().timer == pytest.approx(2 + 255 / 256)
+    assert s.router().watch.timer == pytest.approx(2 + 255 / 256)
     s.hear(1, 2.9)
     s.hear(1, 3.9)
     assert s.state is BACKUP
@@ -98,11 +98,11 @@ def test_an_order_comes_between_a_backup_and_the_master_it_was_about_to_preempt(
     s.hear(100, 1.0)
     s.hear(100, 2.0)
     standby(s)
-    assert s.router().timer == pytest.approx(2 + 3 + 255 / 256)
+    assert s.router().watch.timer == pytest.approx(2 + 3 + 255 / 256)
     s.until(4.0)
     s.hear(100, 4.0)
     assert s.state is BACKUP
-    assert s.router().timer == pytest.approx(4 + 3 + 255 / 256)
+    assert s.router().watch.timer == pytest.approx(4 + 3 + 255 / 256)
 
 
 def test_a_backup_in_standby_moves_its_timer_back_and_forth() -> None:
@@ -110,9 +110,9 @@ def test_a_backup_in_standby_moves_its_timer_back_and_forth() -> None:
     s.hear(200, 1.0)
     s.until(2.0)
     standby(s)
-    assert s.router().timer == pytest.approx(1 + 3 + 255 / 256)
+    assert s.router().watch.timer == pytest.approx(1 + 3 + 255 / 256)
     resume(s)
-    assert s.router().timer == pytest.approx(1 + 3 + 106 / 256)
+    assert s.router().watch.timer == pytest.approx(1 + 3 + 106 / 256)
 
 
 def test_resume_makes_it_what_it_was() -> None:
@@ -150,7 +150,7 @@ def test_standby_for_a_while() -> None:
         s.hear(100, at + n)
     assert s.state is BACKUP
     s.until(at + 30.0)
-    assert not s.router().standby
+    assert not s.router().rank.standby
     s.until(at + 35)
     assert s.state is MASTER
 
@@ -171,7 +171,7 @@ def test_an_owner_that_serves_alone_gives_way(ignores: bool) -> None:
     s = master(255, owner_ignore_adverts=ignores)
     standby(s)
     s.until(s.now + 5)
-    assert s.router().alone
+    assert s.router().rank.alone
     s.hear(50)
     assert s.state is BACKUP
     for _ in range(10):
@@ -209,7 +209,7 @@ def test_stop_while_handing_over_to_standby() -> None:
 def test_standby_on_several_and_none_after_stop() -> None:
     s = Stage(instance("A", priority=255), instance("B", virtual_router_id=52, priority=255, addresses=()))
     s.step(m.Commanded("standby", ("A", "B")))
-    assert [s.router(name).standby for name in "AB"] == [True, True]
+    assert [s.router(name).rank.standby for name in "AB"] == [True, True]
     s.step(m.Stopped())
     assert s.step(m.Commanded("resume", ("A", "B"))) == []
 
@@ -219,7 +219,7 @@ def test_another_router_of_higher_priority_while_in_standby() -> None:
     standby(s)
     s.hear(200, s.now + 0.3, source=HIGHER4)
     s.until(s.now + 2)
-    assert s.router().master_priority == 200 and not s.has(VIP4[0])
+    assert s.router().watch.master_priority == 200 and not s.has(VIP4[0])
 
 
 # --- from before this process
@@ -237,10 +237,10 @@ def born_in_standby(order: m.Commanded, **more: object) -> Stage:
 
 def test_a_start_in_standby_says_so() -> None:
     s = born_in_standby(m.Commanded("standby", ("V",)))
-    assert s.state is BACKUP and s.router().standby
+    assert s.state is BACKUP and s.router().rank.standby
     assert s.router().why == "standby by order"
     assert s.logged("(V) standby by order") and s.logged("(V) Entering BACKUP STATE (standby)")
-    assert s.router().down_interval == pytest.approx(3 + 255 / 256), "the last to take over"
+    assert s.router().watch.down_interval == pytest.approx(3 + 255 / 256), "the last to take over"
 
 
 def test_who_served_alone_goes_on_as_the_last_choice() -> None:

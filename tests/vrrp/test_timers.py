@@ -62,7 +62,7 @@ def test_a_lease_is_renewed_in_time_and_not_too_often(interval: float, adverts: 
     s = Stage(instance(version=3, advert_int=interval, down_timer_adverts=adverts))
     lease = timers.lease_seconds(s.router().settings)
     assert lease is not None
-    started = s.router().down_interval
+    started = s.router().watch.down_interval
     s.until(started + 20 * max(interval, lease))
     marks = [started, *s.renewed()]
     assert len(marks) > 5

@@ -96,11 +96,24 @@ def test_a_backup_with_a_worse_priority_moves_its_timer_by_the_difference() -> N
     s = Stage(instance(priority=150, tracks=(Track("script", "x", -50),)))
     s.know("script", "x", True)
     s.until(1.0)
-    before = s.router().timer
+    before = s.router().watch.timer
     s.know("script", "x", False, why="exited with status 1")
-    assert s.router().priority == 100
-    assert s.router().timer == pytest.approx(before + 50 / 256)
-    assert s.logged("Changing effective priority from 150 to 100")
+    assert s.router().rank.priority == 100
+    assert s.router().watch.timer == pytest.approx(before + 50 / 256)
+    assert s.logged("Changing effective priority from 150 to 100 (script x -50)")
+
+
+def test_the_log_names_all_that_moves_the_priority() -> None:
+    files = tuple(Track("file", f"f{i}", 1) for i in range(8))
+    s = Stage(instance(priority=100, tracks=(Track("script", "x", 20), Track("process", "p", -5), *files)))
+    s.know("script", "x", True)
+    assert s.logged("Changing effective priority from 100 to 120 (script x +20)")
+    s.know("process", "p", False)
+    assert s.logged("Changing effective priority from 120 to 115 (script x +20, process p -5)")
+    for i in range(8):
+        s.know("file", f"f{i}", True, value=1)
+    assert s.logged("from 122 to 123 (script x +20, process p -5, file f0 +1, file f1 +1, file f2 +1, file f3 +1 "
+                    "and 4 more)")
 
 
 def test_a_master_says_its_new_priority_with_the_next_advert_and_not_before() -> None:
@@ -133,7 +146,7 @@ def test_a_worse_priority_gives_up_a_takeover_that_was_under_way() -> None:
     s.know("script", "x", False)
     s.hear(120, 2.0)
     s.until(4.5)
-    assert s.state is BACKUP and s.router().master_priority == 120
+    assert s.state is BACKUP and s.router().watch.master_priority == 120
 
 
 def test_fault_and_back_with_a_full_down_timer() -> None:
@@ -179,7 +192,7 @@ def test_a_weighted_script_keeps_nobody_waiting() -> None:
 def test_an_owner_is_not_moved_by_weights() -> None:
     s = Stage(instance(priority=255, tracks=(Track("script", "chk", -20),)))
     s.know("script", "chk", False)
-    assert s.state is MASTER and s.router().priority == 255
+    assert s.state is MASTER and s.router().rank.priority == 255
 
 
 def test_what_was_known_before_a_restart_of_the_worker_counts_at_once() -> None:
@@ -202,7 +215,7 @@ def test_a_reload_keeps_what_is_known() -> None:
     s = Stage(instance(tracks=(Track("script", "chk", -20),)))
     s.know("script", "chk", False)
     s.reload(instance(tracks=(Track("script", "chk", -30),)))
-    assert s.router().priority == 70
+    assert s.router().rank.priority == 70
 
 
 def test_all_weights_add_up() -> None:
@@ -211,7 +224,7 @@ def test_all_weights_add_up() -> None:
     s.know("script", "a", True)
     s.know("process", "b", False)
     s.know("file", "c", True, 3)
-    assert s.router().priority == 100 + 10 - 20 + 6
+    assert s.router().rank.priority == 100 + 10 - 20 + 6
 
 
 def test_priority_changes_are_told_to_fifos_if_wished() -> None:
@@ -226,13 +239,13 @@ def test_priority_changes_are_told_to_fifos_if_wished() -> None:
 @pytest.mark.parametrize(("weight", "state", "priority"), [(0, FAULT, 100), (-30, BACKUP, 70), (30, BACKUP, 100)])
 def test_a_tracked_interface_goes_down_and_comes_back(weight: int, state: m.State, priority: int) -> None:
     s = Stage(instance(tracks=(Track("interface", "eth1", weight),)), links=(ETH0, ETH1))
-    assert s.state is BACKUP and s.router().priority == 100 + max(weight, 0)
+    assert s.state is BACKUP and s.router().rank.priority == 100 + max(weight, 0)
     s.link(replace(ETH1, running=False), "eth1")
-    assert s.state is state and s.router().priority == priority
+    assert s.state is state and s.router().rank.priority == priority
     if state is FAULT:
         assert s.router().why == "interface eth1 down"
     s.link(ETH1, "eth1")
-    assert s.state is BACKUP and s.router().priority == 100 + max(weight, 0)
+    assert s.state is BACKUP and s.router().rank.priority == 100 + max(weight, 0)
 
 
 def test_a_tracked_interface_that_is_not_there() -> None:
@@ -251,25 +264,47 @@ def test_a_resync_sees_that_a_tracked_interface_has_gone_down() -> None:
 # ------------------------------------------------------------------------------------------------------- flap damping
 
 
+def test_a_reload_of_a_weight_does_not_make_what_was_unsteady_steady() -> None:
+    s = Stage(instance(priority=150, hold_down=4.0, tracks=(Track("script", "chk", -60),)))
+    for well in (True, False, True):
+        s.know("script", "chk", well)
+    assert s.router().rank.priority == 90
+    s.reload(instance(priority=150, hold_down=4.0, tracks=(Track("script", "chk", -30),)))
+    s.until(s.now + 3.9)
+    assert s.router().rank.priority == 120, "well for 3.9 s is not 4 s"
+    s.until(s.now + 0.2)
+    assert s.router().rank.priority == 150
+
+
+def test_the_last_one_standing_says_what_has_failed_where_its_priority_changes() -> None:
+    s = Stage(instance(priority=150, last_standing=True, tracks=(Track("script", "chk", 0), Track("script", "b", 9))))
+    s.know("script", "chk", True)
+    s.know("script", "b", True)
+    s.know("script", "chk", False, why="exited with status 2")
+    assert s.logged("Changing effective priority from 159 to 18 (script chk failed (exited with status 2))")
+    s.know("script", "chk", True)
+    assert s.logged("Changing effective priority from 18 to 159 (script b +9)")
+
+
 def test_hold_down_grows_with_every_flap_and_is_forgotten_in_the_end() -> None:
     s = Stage(instance(priority=150, hold_down=4.0, tracks=(Track("script", "chk", -60),)))
     s.know("script", "chk", True)
-    assert s.router().priority == 150, "the first time nothing is held down"
+    assert s.router().rank.priority == 150, "the first time nothing is held down"
     for wait in (4.0, 8.0, 16.0):
         s.know("script", "chk", False)
-        assert s.router().priority == 90
+        assert s.router().rank.priority == 90
         s.know("script", "chk", True)
         at = s.now
         s.until(at + wait - 0.1)
-        assert s.router().priority == 90
+        assert s.router().rank.priority == 90
         s.until(at + wait + 0.1)
-        assert s.router().priority == 150
+        assert s.router().rank.priority == 150
     s.until(s.now + 16.0 * 9)
     s.know("script", "chk", False)
     s.know("script", "chk", True)
     at = s.now
     s.until(at + 4.1)
-    assert s.router().priority == 150
+    assert s.router().rank.priority == 150
 
 
 def test_who_fails_again_while_held_down_waits_anew() -> None:
@@ -291,14 +326,14 @@ def test_who_fails_again_while_held_down_waits_anew() -> None:
 def test_of_a_reversed_one_its_failing_is_what_is_good(weight: int, calm: int, bad: int) -> None:
     s = Stage(instance(priority=100, hold_down=4.0, tracks=(Track("script", "chk", weight, reverse=True),)))
     s.know("script", "chk", False)
-    assert s.router().priority == calm
+    assert s.router().rank.priority == calm
     s.know("script", "chk", True)
-    assert s.router().priority == bad
+    assert s.router().rank.priority == bad
     s.know("script", "chk", False)
     s.until(s.now + 3.9)
-    assert s.router().priority == bad
+    assert s.router().rank.priority == bad
     s.until(s.now + 0.2)
-    assert s.router().priority == calm
+    assert s.router().rank.priority == calm
 
 
 # ------------------------------------------------------------------------------------------------------ last standing
@@ -310,7 +345,7 @@ def test_the_last_one_standing_serves_behind_everybody_who_is_well() -> None:
     s.until(10.0)
     assert s.state is MASTER
     s.know("script", "chk", False)
-    assert s.state is MASTER and 1 <= s.router().priority <= 31
+    assert s.state is MASTER and 1 <= s.router().rank.priority <= 31
     assert s.logged("the last one standing: serving although script chk failed, until somebody better does")
     s.effects.clear()
     s.hear(50, 10.5)
@@ -319,7 +354,7 @@ def test_the_last_one_standing_serves_behind_everybody_who_is_well() -> None:
     s.until(15.0)
     assert s.state is MASTER and s.logged("the last one standing: serving although script chk failed")
     s.know("script", "chk", True)
-    assert s.router().priority == 150
+    assert s.router().rank.priority == 150
 
 
 @pytest.mark.parametrize(("nopreempt", "delay"), [(True, 0.0), (False, 60.0)])
@@ -338,14 +373,14 @@ def test_the_last_one_standing_is_relieved_by_whoever_is_well(nopreempt: bool, d
 def test_an_owner_that_is_the_last_one_standing_is_relieved_too() -> None:
     s = Stage(instance(priority=255, last_standing=True, tracks=(Track("script", "chk", 0),)))
     s.know("script", "chk", True)
-    assert s.state is MASTER and s.router().priority == 255
+    assert s.state is MASTER and s.router().rank.priority == 255
     s.know("script", "chk", False)
-    assert s.state is MASTER and s.router().priority == 31
+    assert s.state is MASTER and s.router().rank.priority == 31
     s.hear(100, 1.5, source=HIGHER4)
     assert s.state is BACKUP
     s.know("script", "chk", True)
     s.until(5.5)
-    assert s.state is MASTER and s.router().priority == 255
+    assert s.state is MASTER and s.router().rank.priority == 255
 
 
 # --------------------------------------------------------------------------------------------------- waiting to begin

@@ -15,7 +15,8 @@ from hakeep.config.diagnostic import Diagnostic
 from hakeep.config.loaded import Loaded
 from hakeep.vrrp.pair.lineup import Lineup, line_up
 from hakeep.vrrp.pair.prospects import prospects
-from hakeep.vrrp.pair.rules import RULES, Rule, compare, obstacles
+from hakeep.vrrp.pair.rule import Rule
+from hakeep.vrrp.pair.rules import RULES, compare, obstacles
 
 __all__ = ["RULES", "Lineup", "Rule", "compare", "judge", "line_up", "obstacles", "prospects"]
 

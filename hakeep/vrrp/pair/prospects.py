@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from hakeep.config.settled import VrrpInstance
 from hakeep.vrrp import timers
 from hakeep.vrrp.pair.effective import Tracker, priority, trackers
+from hakeep.vrrp.pair.groups import links
 from hakeep.vrrp.pair.lineup import Lineup, Side
 from hakeep.vrrp.tracking import LAST_BAND
 
@@ -71,6 +73,8 @@ def _losses(side: Side, order: Sequence[Side]) -> Iterator[Prospect]:
     for tracker in trackers(side):
         if side is master or tracker.well > 0:
             yield _failure(side, tracker, order)
+    if side is master:
+        yield from _losses_of_others(side, heir)
     if side is master and heir is not None:
         yield _return(side, heir)
     elif side is not master:
@@ -113,6 +117,35 @@ def _failure(side: Side, tracker: Tracker, order: Sequence[Side]) -> Prospect:
     seconds = tracker.delay + side.settled.advert_int + wait + _down_interval(heir, side)
     late = f"preempt_delay {wait:g} s" if wait else ""
     return Prospect(event, side.host, heir.host, seconds, _both(f"priority {left}", late, notice))
+
+
+def _losses_of_others(side: Side, heir: Side | None) -> Iterator[Prospect]:
+    """What the links of the other members of its sync group do: their failure is that of all."""
+    own = set(links(side.settled))
+    for other in _others(side):
+        for link in links(other):
+            if link in own:
+                continue
+            event = f"interface {link} of {other.name} fails on {side.host}"
+            if heir is None:
+                yield Prospect(event, side.host, "", None, "FAULT by the sync group, and there is no other router")
+                continue
+            theirs = [each for each in _others(heir) if (each.family, each.virtual_router_id)
+                      == (other.family, other.virtual_router_id)]
+            waits = [_silence(each, other) for each in theirs]  # on that link there is silence, here a word
+            yield Prospect(event, side.host, heir.host, max([_skew(heir, side), *waits]), "FAULT by the sync group")
+
+
+def _others(side: Side) -> list[VrrpInstance]:
+    """The other members of its sync group."""
+    names = {name for group in side.settings.groups if side.name in group.members for name in group.members}
+    return [instance for instance in side.settings.vrrp if instance.name in names - {side.name}]
+
+
+def _silence(backup: VrrpInstance, master: VrrpInstance) -> float:
+    """How long this backup waits for an advert of a master that is not heard any more."""
+    learned = master.advert_int if backup.version == 3 else backup.advert_int
+    return timers.master_down_interval(backup.version, backup.priority, learned, backup.down_timer_adverts)
 
 
 def _return(side: Side, heir: Side) -> Prospect:

@@ -8,11 +8,11 @@ from contextlib import suppress
 
 from hakeep.kernel.filter_lane import FilterLane
 from hakeep.kernel.nft import NftMonitor, Support
+from hakeep.kernel.quarrel import Quarrel
 from hakeep.report.routers import bounds
 from hakeep.vrrp import fence, wanted
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.engine import Engine
-from hakeep.vrrp.process.quarrel import Quarrel
 from hakeep.worker import Log
 
 
@@ -121,7 +121,7 @@ class Gate:
         if declared:
             for router in self._engine.routers.values():
                 if router.state is m.State.MASTER:
-                    self._advertise(router.name, router.priority)
+                    self._advertise(router.name, router.rank.priority)
 
     def _disturbed(self) -> None:
         assert self._monitor is not None

@@ -11,7 +11,7 @@ class Outbox(list[m.Effect]):
     """Where the engine puts its orders. An advert leaves the moment it is ordered, before the rest of the step is
     thought through: to take a thousand addresses is a millisecond of work, and backups are waiting.
 
-    Only an order to open sockets may stand before it, then it waits for its turn in `VrrpProcess._perform`.
+    Only an order to open sockets may stand before it, then it waits for its turn in `Driver.perform`.
     """
 
     def __init__(self, send: Callable[[m.Advertise], int]) -> None:

@@ -45,7 +45,7 @@ class Testament:
             return
         mouth = self._wire.mouths.get(name)
         ident = mouth.transmitter.ident if mouth is not None else 0
-        last_sent = router.last_sent if router.last_sent > 0 else 0.0
+        last_sent = router.beat.last_sent if router.beat.last_sent > 0 else 0.0
         self._page.write(index, name_check(name), router.state, last_sent, ident, router.since)
         if memory_to_keep(router):
             self._page.remember(index, router.memory.as_dict())
@@ -56,7 +56,7 @@ class Testament:
         if index is None or router is None or mouth is None or memory_to_keep(router):
             self.note(name)
         else:
-            self._page.sent(index, max(0.0, router.last_sent), mouth.transmitter.ident)
+            self._page.sent(index, max(0.0, router.beat.last_sent), mouth.transmitter.ident)
 
     def note_all(self) -> None:
         """Write down what there is to know of all routers."""

@@ -33,7 +33,7 @@ def belongs_to_the_holder(world: World) -> None:
     holder = world.hosts[masters[0]]
     assert holder.engine is not None
     router = holder.engine.routers["V"]
-    sign = max(router.answered, router.outcounted) + holder.slept
+    sign = max(router.rivals.answered, router.rivals.outcounted) + holder.slept
     if world.now - sign < 1.5 * world.shape.interval + world.shape.lane + FLIP:
         return
     for ip, told in world.segment.cache.items():
