@@ -56,7 +56,7 @@ def snapshot(
         version=settings.version,
         state=router.state.value,
         since=wall - (now - router.since),
-        why=router.why,
+        why=router.reason,
         vmac=router.devices.made,
         source=str(router.source) if router.source else "",
         priority=settings.priority,

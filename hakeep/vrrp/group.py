@@ -65,6 +65,11 @@ class SyncGroup:
         state = self.state
         return state in _TOLD and state is not self.told
 
+    @property
+    def hesitant(self) -> tuple[str, ...]:
+        """The members that do not want to be MASTER now, or cannot: rule 3 waits for them."""
+        return tuple(member.name for member in self._live if member.state is not State.BACKUP or not member.watch.wants)
+
     def admit(self, names: Collection[str], now: float) -> None:
         """These members have just begun: where all others are MASTER, so are they."""
         others = [member for member in self.members if member.name not in names]

@@ -95,6 +95,10 @@ class Group(Protocol):
     def waiting(self) -> bool:
         """Whether a member cannot start yet."""
 
+    @property
+    def hesitant(self) -> tuple[str, ...]:
+        """The members that do not want to be MASTER now, or cannot."""
+
     def stir(self) -> None:
         """Something has happened to a member."""
 
@@ -131,6 +135,7 @@ class VirtualRouter:
         self.state = State.INIT
         self.since = 0.0
         self.why = "starting"
+        self._awaited: tuple[str, ...] = ()  # for whom of its group it waits, as people were told last
         self.faults: frozenset[str] = frozenset()  # why it is in FAULT: its own, or those of its group
         self.own_faults: frozenset[str] = frozenset()
         self.source: IPAddress | None = None
@@ -239,11 +244,33 @@ class VirtualRouter:
         if self.rank.standby and self.even_if_alone:
             watch.arm_down(now, watch.down_interval)
         elif self.group is not None:
-            watch.wants, watch.followed = watch.vacancy, None
-            watch.arm_down(now, watch.down_interval)
-            self.group.stir()
+            self._wait_for_group(self.group, now)
         else:
             self.take_over(now, watch.vacancy)
+
+    def _wait_for_group(self, group: Group, now: float) -> None:
+        """We would take over, and all of the group must. If the others do not for a whole interval, people are told."""
+        watch = self.watch
+        if not watch.wants:
+            watch.wants, self._awaited = watch.vacancy, ()
+        else:
+            if not watch.predecessor_lives:
+                watch.forget_master()
+            if group.hesitant != self._awaited:
+                self._awaited = group.hesitant
+                self.journal.log(Level.NOTICE, self.reason)
+                self.journal.changed(self.state)
+        watch.followed = None
+        watch.arm_down(now, watch.down_interval)
+        group.stir()
+
+    @property
+    def reason(self) -> str:
+        """Why it is in its state, and why it stays there."""
+        wants = self.watch.wants if self.state is State.BACKUP else ""
+        if wants and self.group is not None and self.group.hesitant:
+            return f"{wants}, but sync group {self.group.name} waits for {', '.join(self.group.hesitant)}"
+        return self.why
 
     def overslept(self, now: float) -> None:
         """Rule 5: the process could not run when it should have, and others may have acted meanwhile."""

@@ -59,8 +59,25 @@ def test_who_is_alone_without_a_master_waits_for_the_others() -> None:
         s.hear(200, float(second), name="B", source=HIGHER4)
     assert s.states() == {"A": BACKUP, "B": BACKUP} and not s.sent()
     assert s.router("A").watch.wants
+    waits = "no other master was heard, but sync group G waits for B"
+    assert s.router("A").reason == waits
+    said = [effect.text for _, effect in s.effects if isinstance(effect, m.Log) and "waits for" in effect.text]
+    assert said == [f"(A) {waits}"], "once"
     s.until(30.0)
     assert s.states() == {"A": MASTER, "B": MASTER}
+    assert s.router("A").reason == "no other master was heard"
+
+
+def test_who_waits_for_its_group_does_not_name_a_master_that_fell_silent() -> None:
+    s = stage(*pair(priority=150))
+    for second in range(1, 20):
+        if second < 5:
+            s.hear(200, float(second), name="A", source=HIGHER4)
+        s.hear(200, float(second), name="B", source=HIGHER4)
+    assert s.router("A").watch.master is None
+    assert s.router("A").reason == f"{HIGHER4} fell silent, but sync group G waits for B"
+    s.hear(200, 20.0, name="A", source=HIGHER4)
+    assert s.router("A").reason == "started", "its master is back"
 
 
 def test_wanting_ends_when_a_master_is_heard() -> None:
