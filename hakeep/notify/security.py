@@ -84,7 +84,8 @@ def _group(group: str) -> int:
 def find_script(argv: Sequence[str]) -> str:
     """The path of the file to execute: names without a slash are looked for in PATH.
 
-    Raises ScriptError when it is missing, not a regular file, or executable for nobody.
+    Raises ScriptError when it is missing, not a regular file, or executable for nobody, or when the interpreter that
+    its first line names is missing: of that the kernel only says that there is no such file.
     """
     name = argv[0] if argv else ""
     if not name:
@@ -110,7 +111,21 @@ def _executable(path: str) -> str:
         raise ScriptError("it is not a regular file")
     if not status.st_mode & 0o111:
         raise ScriptError("it is not executable")
+    interpreter = _interpreter(path)
+    if interpreter.startswith("/") and not Path(interpreter).exists():
+        raise ScriptError(f"{interpreter}, which its first line (#!) names, is not there")
     return path
+
+
+def _interpreter(path: str) -> str:
+    """What a script is to be run by; "" for other files, and those that we cannot read."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as it was written
+            first = file.read(256)
+    except OSError:
+        return ""
+    words = first.removeprefix(b"#!").split(b"\n")[0].split() if first.startswith(b"#!") else []
+    return os.fsdecode(words[0]) if words else ""
 
 
 def check_path(path: str) -> None:

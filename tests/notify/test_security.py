@@ -119,6 +119,22 @@ def test_bare_names_are_found_in_path(tmp_path: Path, monkeypatch: pytest.Monkey
         find_script(["programme"])
 
 
+@pytest.mark.parametrize(("first", "problem"), [
+    ("#!/nowhere/sh -x\n", "/nowhere/sh, which its first line (#!) names, is not there"), ("#! /bin/sh\n", ""),
+    ("#!/bin/sh", ""), ("#!\n", ""), ("#!sh\n", ""), ("\x7fELF", ""), ("", ""),
+])
+def test_a_script_without_its_interpreter(tmp_path: Path, first: str, problem: str) -> None:
+    path = tmp_path / "script"
+    path.write_text(first)
+    path.chmod(0o755)
+    if not problem:
+        assert find_script([str(path)]) == str(path)
+        return
+    with pytest.raises(ScriptError) as raised:
+        find_script([str(path)])
+    assert str(raised.value) == problem
+
+
 def test_accounts_by_name_and_number() -> None:
     nobody = pwd.getpwnam("nobody")
     expected = Account(nobody.pw_uid, nobody.pw_gid, (nobody.pw_gid,))
