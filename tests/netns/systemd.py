@@ -23,9 +23,13 @@ PATIENCE = 20.0
 SYSTEMD = {"/lib/systemd/systemd": "systemd", "systemctl": "systemd"}
 NETWORKD = {"/lib/systemd/systemd-networkd": "systemd", "networkctl": "systemd", "dbus-daemon": "dbus-daemon"}
 
+#: Begins in the test's folder, which may be below /run, and keeps it.
+_ITS_OWN_RUN = ('here=$(pwd -P) && mount -t tmpfs tmpfs /run && mkdir -p "$here" && '
+                'mount -c --bind . "$here" && cd "$here"')
+
 #: $0 is the folder with the units. The settings of the kernel are not for it to change.
-_SYSTEMD = """
-mount --make-rprivate / && mount -t proc proc /proc && mount -t tmpfs tmpfs /run &&
+_SYSTEMD = f"""
+mount --make-rprivate / && mount -t proc proc /proc && {_ITS_OWN_RUN} &&
 mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys || exit
 umount -R /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit
@@ -34,12 +38,12 @@ exec /lib/systemd/systemd --system --unit=calm.target --log-target=console --sho
 """
 
 #: $0 is the folder with the configuration. Where /sys is read-only it does not wait for udev.
-_NETWORKD = """
+_NETWORKD = f"""
 set -e
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t sysfs -o ro sysfs /sys
-mount -t tmpfs tmpfs /run
+{_ITS_OWN_RUN}
 mkdir -p /run/dbus /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
 cp -r "$0"/* /run/systemd/
 chown -R systemd-network: /run/systemd/netif
@@ -60,11 +64,11 @@ _SPACES = {"--mount": "mnt", "--pid": "pid", "--net": "net"}
 class Shut:
     """A program that is the first process of a pid namespace, and has mounts of its own."""
 
-    def __init__(self, words: tuple[str, ...], log: Path, group: Path | None = None) -> None:
+    def __init__(self, words: tuple[str, ...], folder: Path, log: Path, group: Path | None = None) -> None:
         self.log_path = log
         with log.open("ab") as output:
             self._outer = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                words, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 preexec_fn=None if group is None else lambda: _enter(group))
         children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children")
         (pid,) = wait_until(lambda: children.read_text().split(), PATIENCE, f"{words} has a first process")
@@ -101,7 +105,7 @@ def booted(host: Host, files: Path, **units: str) -> Iterator[Shut]:
     words = ("nsenter", f"--net={host.path}", "--", "unshare", "--mount", "--pid", "--cgroup", "--ipc", "--uts",
              "--fork", "--kill-child", "sh", "-c", _SYSTEMD, str(folder))
     with _control_group() as group:
-        systemd = Shut(words, folder / "log", group)
+        systemd = Shut(words, files, folder / "log", group)
         try:
             wait_until(lambda: systemd.run("systemctl", "is-active", "calm.target", check=False) == "active\n",
                        PATIENCE, "systemd is up")
@@ -122,7 +126,7 @@ def networkd(host: Host, folder: Path, **files: str) -> Iterator[Shut]:
         path.write_text(text)
     words = ("nsenter", f"--net={host.path}", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
              _NETWORKD, str(configuration))
-    service = Shut(words, folder / "networkd.log")
+    service = Shut(words, folder, folder / "networkd.log")
     try:
         yield service
     finally:

@@ -32,8 +32,9 @@ from hakeep.objects.ipvs import Destination, Service, ServiceKey, SyncDaemon, Ta
 
 Listed = dict[str, Any]
 
-#: Bytes of notifications: those of our own large batches are among them, and when some are lost all is read again.
-_NEWS = 16 << 20
+#: Bytes of notifications: those of our own large batches are among them, and when some are lost all is read again, and
+#: that takes longer than the batch. The kernel allows twice as much, and keeps 3 KiB for each real server added.
+_NEWS = 64 << 20
 
 #: What libnftables says of a table that is not there (it never asks for another language).
 _NO_SUCH = "No such file or directory"

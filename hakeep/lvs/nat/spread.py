@@ -28,7 +28,7 @@ def weighted(weights: Sequence[int]) -> tuple[int, ...]:
 
     Exact while the weights, divided by what divides them all, sum up to SLOTS_MAX; else nearly so.
     """
-    shares = _scaled(weights)
+    shares = _scaled(weights, SLOTS_MAX, SLOTS_MAX)
     return tuple(at for level in range(max(shares, default=0), 0, -1) for at in _heavy(shares, level))
 
 
@@ -36,12 +36,14 @@ def _heavy(shares: Sequence[int], level: int) -> Iterator[int]:
     return (at for at, share in enumerate(shares) if share >= level)
 
 
-def _scaled(weights: Sequence[int]) -> list[int]:
+def _scaled(weights: Sequence[int], most: int, room: int) -> list[int]:
+    """As weights are to each other: exactly, if they sum up to no more than `most`; else `room` is shared out, and who
+    would get nothing of it gets 1 beside."""
     common = gcd(*weights) or 1
     total = sum(weights) // common
-    if total <= SLOTS_MAX:
+    if total <= most:
         return [weight // common for weight in weights]
-    return [max(1, weight // common * SLOTS_MAX // total) if weight else 0 for weight in weights]
+    return [max(1, weight // common * room // total) if weight else 0 for weight in weights]
 
 
 def by_hash(names: Sequence[str], weights: Sequence[int]) -> tuple[int, ...]:
@@ -50,7 +52,8 @@ def by_hash(names: Sequence[str], weights: Sequence[int]) -> tuple[int, ...]:
     Each server has its own way through the table, given by its name, and they take free slots by turns, each as often
     as it weighs ("Maglev: A Fast and Reliable Software Network Load Balancer", 3.4). Two directors get the same table.
     """
-    shares = _scaled(weights)
+    # The table is full after HASHED: those who come last must find a slot as well.
+    shares = _scaled(weights, HASHED, HASHED - len(weights))
     ways = [_way(name) for name in names]
     slots: list[int | None] = [None] * HASHED
     free = HASHED if any(shares) else 0

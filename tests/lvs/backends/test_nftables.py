@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 import trio
@@ -368,3 +371,26 @@ async def test_nothing_is_left_when_all_is_removed(make: Making) -> None:
         left = nft("list", "table", "ip", "hakeep_lvs")
         assert left.count("\n") < frame
         assert "192.0.2.80" not in nft("list", "ruleset") and "2001" not in nft("list", "ruleset")
+
+
+@pytest.mark.trio
+async def test_its_own_batches_are_no_lost_news(make: Making) -> None:
+    """All of 1000 services with 20 real servers each, by what a twentieth of them takes."""
+    rows = []
+    for number in range(50):
+        one = service(scheduler="wrr", timeout=60)
+        one = replace(one, key=one.key._replace(ip=ip_address(f"10.1.0.{number + 1}")))
+        key = DestinationKey(one.key, ip_address("10.2.0.0"), 80)
+        rows += adds(one, *(Destination(key._replace(ip=key.ip + last)) for last in range(1, 21)))
+    backend = Nftables()
+    await backend.open()
+    try:
+        assert not await backend.apply(rows)
+        assert backend._monitor is not None
+        news = backend._monitor._socket
+        inode = str(os.fstat(news.fileno()).st_ino)
+        lines = [line.split() for line in Path("/proc/self/net/netlink").read_text().splitlines()]
+        waiting = next(int(line[4]) for line in lines if line[-1] == inode)
+        assert 0 < 20 * waiting < news.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    finally:
+        await backend.close()

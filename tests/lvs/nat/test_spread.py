@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from math import gcd
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,14 @@ def test_hashes_are_shared_out_by_weight() -> None:
         assert abs(counted[at] - HASHED * weight / 6) < HASHED * 0.01
     assert by_hash(NAMES[:2], [0, 0]) == by_hash([], []) == ()
     assert set(by_hash(NAMES[:2], [0, 5])) == {1}
+
+
+@pytest.mark.parametrize("weights", [[1000, 23, 1], [60000] + [1] * 100, [5000] + [1] * 50, [1] * HASHED])
+def test_hashes_leave_nobody_out(weights: list[int]) -> None:
+    """Not even the last of them, when the first would take all the slots."""
+    slots = by_hash([f"server-{at}" for at in range(len(weights))], weights)
+    assert len(slots) == HASHED
+    assert set(slots) == set(range(len(weights)))
 
 
 def test_the_others_keep_their_slots() -> None:
