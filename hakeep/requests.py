@@ -28,7 +28,15 @@ from hakeep.options import Options
 from hakeep.overrides import Overrides, state_file
 from hakeep.post import Courier
 from hakeep.report import protocol
-from hakeep.report.snapshot import DaemonSnapshot, GroupSnapshot, RouterSnapshot, SnapshotError, from_document
+from hakeep.report.snapshot import (
+    DaemonSnapshot,
+    GroupSnapshot,
+    RouterSnapshot,
+    RoutingSnapshot,
+    SnapshotError,
+    from_document,
+    parts,
+)
 from hakeep.standby import Orders
 from hakeep.succession import Succession
 from hakeep.vrrp.messages import Commanded
@@ -78,6 +86,7 @@ class Requests:
         self._groups: tuple[GroupSnapshot, ...] = ()
         self._packets: dict[str, int] = {}
         self._flooded = False
+        self._static: tuple[RoutingSnapshot, ...] = ()
         self._events_kept = 0
         self._waiting: list[tuple[float, Connection]] = []
         self._lvs_is_late = False
@@ -138,7 +147,7 @@ class Requests:
             case "snapshot":
                 self._events_kept = int(body.get("recorder", 0))
                 self._packets, self._flooded = dict(body.get("packets", {})), bool(body.get("flooded"))
-                self._take_snapshot(body.get("routers", []), body.get("groups", []))
+                self._take_snapshot(body.get("routers", []), body.get("groups", []), body.get("static", []))
             case "recorded":
                 self._recorded(str(body.get("path", "")))
             case "news":
@@ -166,10 +175,11 @@ class Requests:
         self._heard_from("lvs")
         self._show_watchers()
 
-    def _take_snapshot(self, routers: list[Any], groups: list[Any]) -> None:
+    def _take_snapshot(self, routers: list[Any], groups: list[Any], static: list[Any]) -> None:
         with suppress(SnapshotError):
             self._routers = tuple(from_document(document, RouterSnapshot) for document in routers)
             self._groups = tuple(from_document(document, GroupSnapshot) for document in groups)
+            self._static = parts(static, RoutingSnapshot)
         self._heard_from("vrrp")
         self._show_watchers()
         for kind in self._dumps:
@@ -215,7 +225,7 @@ class Requests:
             started=self._started, config=self._options.config, instance=self._instance, routers=self._routers,
             groups=self._groups,
             recorder=self._events_kept, restarts=self.succession.restarts, stale=stale,
-            packets=self._packets, flooded=self._flooded, backend=self._display.backend,
+            packets=self._packets, flooded=self._flooded, backend=self._display.backend, static=self._static,
             things=self.lookout.things, sessions=self.lookout.sessions, posts=self.courier.shown(time.monotonic()))
 
     def _recorded(self, path: str) -> None:

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from hakeep.config.settled import VirtualAddress, VrrpInstance
 from hakeep.objects.rtnl import AddressKey
 from hakeep.report.address_text import address_text
+from hakeep.report.routing_shown import Shown, standing, written
 from hakeep.report.snapshot import AddressSnapshot, GroupSnapshot, RouterSnapshot, TrackSnapshot
 from hakeep.vrrp import wanted
 from hakeep.vrrp.engine import Engine
 from hakeep.vrrp.messages import State
 from hakeep.vrrp.router import VirtualRouter
+from hakeep.vrrp.routing import Routing
 from hakeep.vrrp.tracking import Watched
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The addresses of a router as they are shown: in each pair first without, then with the kernel having it.
+    """The addresses, routes and rules of a router as they are shown: first without, then with the kernel having them.
 
     A thousand of them take some milliseconds to write, and are the same until the next reload.
     """
@@ -26,28 +28,35 @@ class Lines:
     settings: VrrpInstance
     devices: wanted.Devices
     lines: tuple[tuple[AddressKey, AddressSnapshot, AddressSnapshot], ...]
+    routes: tuple[Shown, ...]
+    rules: tuple[Shown, ...]
 
 
 def snapshots(
-    engine: Engine, now: float, wall: float, unfenced: Mapping[str, str], known: dict[str, Lines] | None = None
+    engine: Engine, now: float, wall: float, unfenced: Mapping[str, str], known: dict[str, Lines] | None = None,
+    routing: Routing | None = None,
 ) -> tuple[RouterSnapshot, ...]:
     """All routers at `now` (monotonic), which is `wall` in Unix time. `unfenced`: why a router has no fence. `known` is
-    kept by the caller from one time to the next: what is in it need not be written anew."""
+    kept by the caller from one time to the next: what is in it need not be written anew. `routing` knows what
+    became of routes and rules."""
     known = {} if known is None else known
+    routing = Routing() if routing is None else routing
     for name in known.keys() - engine.routers.keys():
         del known[name]
-    return tuple(snapshot(engine, router, now, wall, unfenced, known) for router in engine.routers.values())
+    return tuple(snapshot(engine, router, now, wall, unfenced, known, routing) for router in engine.routers.values())
 
 
 def snapshot(
     engine: Engine, router: VirtualRouter, now: float, wall: float, unfenced: Mapping[str, str],
-    known: dict[str, Lines],
+    known: dict[str, Lines], routing: Routing,
 ) -> RouterSnapshot:
     """One router, see `snapshots`."""
     settings, holding = router.settings, router.holding
     other = router.watch.master if router.watch.master != router.source else None  # a MASTER follows itself
     fence = unfenced.get(router.name)
     lease, lease_text = _lease(router, now)
+    shown = _shown(router, known)
+    have = engine.host.have
     return RouterSnapshot(
         name=router.name,
         interface=router.devices.base,
@@ -65,7 +74,9 @@ def snapshot(
         master=str(other) if other else None,
         master_priority=router.watch.master_priority if other else 0,
         master_advert_int=router.watch.master_interval,
-        addresses=_addresses(engine, router, known),
+        addresses=tuple([there if key in have else absent for key, absent, there in shown.lines]),
+        routes=standing(shown.routes, routing),
+        rules=standing(shown.rules, routing),
         lease=lease,
         lease_text=lease_text,
         fence=f"off: {fence}" if fence else "active",
@@ -106,12 +117,13 @@ def packets(engine: Engine, floods: int) -> dict[str, int]:
     }
 
 
-def _addresses(engine: Engine, router: VirtualRouter, known: dict[str, Lines]) -> tuple[AddressSnapshot, ...]:
+def _shown(router: VirtualRouter, known: dict[str, Lines]) -> Lines:
     shown = known.get(router.name)
     if shown is None or shown.settings is not router.settings or shown.devices != router.devices:
-        shown = known[router.name] = Lines(router.settings, router.devices, _lines(router))
-    have = engine.host.have
-    return tuple([there if key in have else absent for key, absent, there in shown.lines])
+        settings = router.settings
+        shown = known[router.name] = Lines(
+            settings, router.devices, _lines(router), written(settings.routes), written(settings.rules))
+    return shown
 
 
 def _lines(router: VirtualRouter) -> tuple[tuple[AddressKey, AddressSnapshot, AddressSnapshot], ...]:

@@ -41,6 +41,17 @@ class AddressSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingSnapshot:
+    """A "route", a "rule" or a static "address": its text (see `report.routing_text`), whether the kernel has it, and
+    `why` it is not as it should be, "" if it is: so what is absent from a BACKUP has no reason."""
+
+    kind: str
+    text: str
+    present: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrackSnapshot:
     """One thing that a router goes by: whether it is `well` (None = not known), and what comes of that. `value` is the
     number in a file. `effect` is what it adds to the priority now; `fault`: it puts the router in FAULT. `steady_in`:
@@ -71,7 +82,7 @@ class GroupSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RouterSnapshot:
-    """One virtual router. `addresses` are in the order of the configuration.
+    """One virtual router. `addresses`, `routes` and `rules` are in the order of the configuration.
 
     `priority` is the configured one, `base_priority` what trackers are added to (lower than configured while an owner
     yields to another owner), `effective_priority` what goes out. `master` is the address of the master heard last, None
@@ -98,6 +109,8 @@ class RouterSnapshot:
     master_priority: int = 0
     master_advert_int: float = 0.0
     addresses: tuple[AddressSnapshot, ...] = ()
+    routes: tuple[RoutingSnapshot, ...] = ()
+    rules: tuple[RoutingSnapshot, ...] = ()
     lease: float | None = None
     lease_text: str = ""
     fence: str = ""
@@ -262,6 +275,7 @@ class DaemonSnapshot:
     `packets` counts what no router could: see `report.routers.packets`. `flooded`: bad packets come so fast that the
     kernel drops what it can tell apart, not counted, until they cease. `backend` is where virtual servers live.
     `things` and `sessions` are what the track worker watches, and BFD sessions. `posts` are the ways that are in use.
+    `static` are the addresses, routes and rules that are there as long as the daemon.
     """
 
     version: str = ""
@@ -282,18 +296,19 @@ class DaemonSnapshot:
     things: tuple[ThingSnapshot, ...] = ()
     sessions: tuple[SessionSnapshot, ...] = ()
     posts: tuple[PostSnapshot, ...] = ()
+    static: tuple[RoutingSnapshot, ...] = ()
 
 
 #: What the fields of each class hold.
 _HINTS: dict[type, dict[str, Any]] = {
     kind: get_type_hints(kind)
     for kind in (
-        AddressSnapshot, TrackSnapshot, GroupSnapshot, RouterSnapshot, UsageSnapshot, CheckSnapshot, RealSnapshot,
-        VirtualSnapshot, ThingSnapshot, SessionSnapshot, PostSnapshot, DaemonSnapshot)
+        AddressSnapshot, RoutingSnapshot, TrackSnapshot, GroupSnapshot, RouterSnapshot, UsageSnapshot, CheckSnapshot,
+        RealSnapshot, VirtualSnapshot, ThingSnapshot, SessionSnapshot, PostSnapshot, DaemonSnapshot)
 }
 
 
-Snapshot = DaemonSnapshot | RouterSnapshot | GroupSnapshot | VirtualSnapshot
+Snapshot = DaemonSnapshot | RouterSnapshot | RoutingSnapshot | GroupSnapshot | VirtualSnapshot
 
 
 def encode(snapshot: Snapshot) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hakeep.report import status_tracking
+from hakeep.report import status_routing, status_tracking
 from hakeep.report.duration import render_duration
 from hakeep.report.snapshot import AddressSnapshot, DaemonSnapshot, PostSnapshot, RouterSnapshot
 from hakeep.report.status_tracking import tracked
@@ -40,12 +40,14 @@ def render_status(
     if snapshot.groups:
         lines += ["", *_groups(snapshot, width, color)]
     notes = [*_notes(snapshot), *_unsent(snapshot.posts, now), *status_tracking.amiss(snapshot.routers)]
+    notes += status_routing.amiss(snapshot)
     lines += ["", *(paint(note, YELLOW, color) for note in notes)] if notes else []
     if verbose:
         for router in snapshot.routers:
             lines += ["", *_details(router, now, color)]
         for virtual in snapshot.virtual_servers:
             lines += ["", *virtual_details(virtual, now, color)]
+        lines += status_routing.static(snapshot.static)
         lines += status_tracking.things(snapshot.things, now, width, color)
         lines += status_tracking.sessions(snapshot.sessions, now, width, color)
         counted = ", ".join(_counted(snapshot.packets))
@@ -190,6 +192,7 @@ def _details(router: RouterSnapshot, now: float, color: bool) -> list[str]:
     for address in router.addresses:
         kind = "" if address.advertised else " (not in adverts)"
         lines.append(f"  {'address:':12}{printable(address.text)}{kind}: {_presence(address)}")
+    lines += map(status_routing.line, (*router.routes, *router.rules))
     counters = flow(_counted(router.counters), 88)
     lines += [f"  {'counters:' if index == 0 else '':12}{text}" for index, text in enumerate(counters)]
     return lines

@@ -35,6 +35,7 @@ from hakeep.vrrp.group import SyncGroup
 from hakeep.vrrp.journal import Complaints
 from hakeep.vrrp.observe import Host
 from hakeep.vrrp.reception import Reception
+from hakeep.vrrp.refusals import refusal
 from hakeep.vrrp.router import VirtualRouter
 from hakeep.vrrp.surroundings import Surroundings
 
@@ -229,7 +230,7 @@ class Engine:
             return
         router = self.routers.get(event.router)
         if router is not None:
-            self.complaints.make(now, router.name, "send", f"cannot send adverts: {why}")
+            self.complaints.make(now, router.name, "send", f"cannot send adverts: {refusal(event.errno)}")
             link_down = event.errno in _NO_LINK and not self.surroundings.can_send(router)
             router.advert_refused(now, why, link_down=link_down)
             self.agenda.touch(router)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from errno import EEXIST, errorcode
+from errno import EEXIST
 from typing import NamedTuple, TypeVar
 
 from hakeep.config.settled_routes import RouteEntry, RuleEntry, Static, StaticAddress
@@ -25,6 +25,7 @@ from hakeep.objects.routes import Route, RouteKey, Rule, RuleKey, Slot, fits, in
 from hakeep.objects.rtnl import PROTO_KEEPALIVED, Address, AddressKey
 from hakeep.objects.rtnl import serves as address_serves
 from hakeep.vrrp.messages import Level, Tracked
+from hakeep.vrrp.refusals import refusal
 from hakeep.vrrp.timers import NEVER
 
 #: What others delete is put back this often within `LOSS_WINDOW` seconds, then with growing pauses; as for addresses.
@@ -133,6 +134,8 @@ class Routing:
         self._waived: set[Key] = set()
         self._seen: set[Key] = set()  # those of others that have been told of
         self._troubles: dict[Key, _Trouble] = {}
+        self._denied: dict[Key, str] = {}  # by the kernel, and why; until it has them after all
+        self._awaited: set[str] = set()  # why static things wait, as it was told
         self._up: Mapping[str, bool] = {}
         self._devices: set[str] = set()  # where things are; "" for those of which the kernel decides
         self._told: dict[str, bool] = {}
@@ -156,6 +159,7 @@ class Routing:
         self._waived &= self._wished.keys()
         self._troubles = {key: trouble for key, trouble in self._troubles.items()
                           if key in self._named and (key in before or key not in self._wished)}
+        self._denied = {key: why for key, why in self._denied.items() if key in self._wished or key in self.have}
 
     @property
     def idle(self) -> bool:
@@ -263,6 +267,31 @@ class Routing:
         text = "is there already and not from us: it is used, and never removed"
         return [(Level.NOTICE, f"{_whose(self._wished[key][0])}{_what(self.lent[key])} {text}") for key in new]
 
+    def waiting(self) -> list[Line]:
+        """What is to be said of static things that wait for their interface: once for all that wait for the same."""
+        waiting: dict[str, list[Key]] = {}
+        for key, (owner, entry) in self._wished.items() if self._up else ():
+            if not owner and key not in self.have and key not in self.lent:
+                waiting.setdefault(self._possible(thing_of(entry)), []).append(key)
+        waiting.pop("", None)
+        told, self._awaited = self._awaited, set(waiting)
+        first = {why: thing_of(self._wished[keys[0]][1]) for why, keys in waiting.items() if why not in told}
+        return [(Level.NOTICE, f"static {_what(thing)}{_more(waiting[why])}: {why}, waiting for it")
+                for why, thing in first.items()]
+
+    def trouble(self, key: Key) -> str:
+        """Why this is not as it should be; "" if it is, or nothing is known against it."""
+        wish, here, why = self._wished.get(key), self.have.get(key), self._denied.get(key, "")
+        if wish is None:
+            return why if here is not None else ""
+        if key in self.lent:
+            return ""
+        thing = thing_of(wish[1])
+        if here is not None:
+            return why if why and not _serves(here, thing) else ""
+        trouble = self._troubles.get(key)
+        return (self._possible(thing) if self._up else "") or why or (trouble.why if trouble is not None else "")
+
     def came(self, thing: Thing) -> None:
         """The kernel has this."""
         key = self._key(thing)
@@ -337,6 +366,7 @@ class Routing:
                 self._claimed.discard(key)
                 self.lent.pop(key, None)
             self._made.discard(key)
+            self._denied.pop(key, None)
             return []
         if errno == EEXIST:
             self.lent[key] = change.wanted
@@ -355,11 +385,14 @@ class Routing:
         trouble = self._troubles.get(key)
         if trouble is not None and not (trouble.losses and trouble.losses[-1] > now - LOSS_WINDOW):
             del self._troubles[key]
-        return []
+        if self._denied.pop(key, None) is None:
+            return []
+        owner = self._wished[key][0] if key in self._wished else ""
+        return [(Level.NOTICE, f"{_whose(owner)}{_what(change.wanted)} is set now, after all")]
 
     def _refused(self, key: Key, thing: Thing, errno: int, text: str, now: float) -> list[Line]:
         trouble = self._troubles.setdefault(key, _Trouble())
-        why = text or errorcode.get(errno, str(errno))
+        why = self._denied[key] = text or refusal(errno)
         news = trouble.why != why
         trouble.later(now, why)
         owner = self._wished[key][0] if key in self._wished else ""
@@ -394,6 +427,18 @@ def _devices(thing: Thing | None) -> set[str]:
     if isinstance(thing, Address):
         return {thing.interface}
     return {hop.dev for hop in thing.nexthops} if isinstance(thing, Route) else set()
+
+
+def _serves(have: Thing, wanted: Thing) -> bool:
+    if isinstance(have, Address) and isinstance(wanted, Address):
+        return address_serves(have, wanted)
+    if isinstance(have, Route) and isinstance(wanted, Route):
+        return serves(have, wanted)
+    return have == wanted
+
+
+def _more(keys: Collection[Key]) -> str:
+    return f" and {len(keys) - 1} more" if len(keys) > 1 else ""
 
 
 def _whose(owner: str) -> str:

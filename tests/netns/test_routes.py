@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from hosts import Daemon, Host, wait_until
+from hosts import ROOT, Daemon, Host, wait_until
 from scene import V3, VIP, Scene
 
 pytestmark = pytest.mark.netns
@@ -46,6 +50,32 @@ def wait_for(host: Host, wanted: set[str], seconds: float = 15) -> None:
 
 def run(scene: Scene, host: str, priority: int) -> Daemon:
     return scene.run(host, config(host, priority))
+
+
+def status(daemon: Daemon, *words: str) -> str:
+    """What `hakeep status` says where the daemon lives."""
+    enter = ("nsenter", f"--target={daemon.pid}", "--mount", "--root", "--net", "--")
+    done = subprocess.run(
+        (*enter, sys.executable, "-m", "hakeep.cli.hakeep", "status", *words), capture_output=True, text=True,
+        timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_refused_route_is_in_status_until_the_kernel_takes_it(scene: Scene) -> None:
+    a = scene.network["a"]
+    more = "virtual_routes { 203.0.114.0/24 via 10.77.0.254 dev eth0 }"
+    daemon = scene.run("a", config("a", 200, more))
+    wait_until(lambda: "203.0.114.0/24" in status(daemon), 15, "status has a line for the route")
+    (line,) = [line for line in status(daemon).splitlines() if "203.0.114.0/24" in line]
+    assert line.startswith("! ") and ": not set (" in line
+    document = json.loads(status(daemon, "--json"))
+    assert [thing["present"] for thing in document["static"]] == [True, True, True]
+    assert document["routers"][0]["routes"][0]["why"]
+    a.ip("addr add 10.77.0.1/24 dev eth0")
+    wait_for(a, STAYS | {"203.0.114.0/24"}, 20)
+    wait_until(lambda: "203.0.114.0/24" not in status(daemon), 5, "status has no line any more")
+    assert "203.0.114.0/24" in status(daemon, "-v")
 
 
 def test_they_move_with_the_master_and_what_is_static_stays(scene: Scene) -> None:

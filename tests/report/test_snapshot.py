@@ -10,6 +10,7 @@ from hakeep.report.snapshot import (
     AddressSnapshot,
     DaemonSnapshot,
     RouterSnapshot,
+    RoutingSnapshot,
     SnapshotError,
     decode,
     decode_router,
@@ -19,6 +20,8 @@ from hakeep.report.snapshot import (
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 addresses = st.builds(AddressSnapshot, st.text(), st.booleans(), st.none() | st.booleans())
+things = st.lists(
+    st.builds(RoutingSnapshot, st.text(), st.text(), st.booleans(), st.text()), max_size=3).map(tuple)
 routers = st.builds(
     RouterSnapshot,
     name=st.text(),
@@ -30,6 +33,8 @@ routers = st.builds(
     master=st.none() | st.text(),
     master_advert_int=finite,
     addresses=st.lists(addresses, max_size=3).map(tuple),
+    routes=things,
+    rules=things,
     lease=st.none() | finite,
     standby=st.booleans(),
     counters=st.dictionaries(st.text(), st.integers(), max_size=4),
@@ -40,6 +45,7 @@ daemons = st.builds(
     workers=st.dictionaries(st.text(), st.integers(), max_size=3),
     routers=st.lists(routers, max_size=3).map(tuple),
     stale=st.text(),
+    static=things,
     packets=st.dictionaries(st.text(), st.integers(), max_size=3),
     flooded=st.booleans(),
 )

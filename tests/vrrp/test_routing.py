@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from errno import EEXIST, ENETUNREACH, ESRCH
+from errno import EEXIST, EHOSTUNREACH, ENETUNREACH, ESRCH
 from ipaddress import IPv4Address, ip_network
 
 import pytest
@@ -224,7 +224,52 @@ def test_a_refusal_is_told_once_and_tried_again_later_or_when_the_link_comes_bac
     state.done(change, ENETUNREACH, "Nexthop has invalid gateway", now)
     report(state, links={"eth0": False})
     report(state)
-    assert carry_out(state, now) == [f"+ {ONE}"]
+    (change,) = state.changes(now)
+    assert change.wanted == ONE and len(state.done(change, 0, "", now)) == 1, "and it is told that it is set"
+
+
+def test_a_refusal_has_its_reason_until_the_kernel_takes_it_after_all_and_that_is_told() -> None:
+    state = routing(Static(), MASTER)
+    assert (state.trouble(TWO.key), state.trouble(MASTER.rules[0].rule.key)) == ("", "")
+    route, rule = state.changes(0)
+    (line,) = state.done(route, EHOSTUNREACH, "", 0)
+    assert "EHOSTUNREACH (its gateway cannot be reached from here)" in line[1]
+    state.done(rule, 0, "", 0)
+    assert state.trouble(TWO.key) == "EHOSTUNREACH (its gateway cannot be reached from here)"
+    report(state, (MASTER.rules[0].rule,), {"eth0": False})
+    assert state.trouble(TWO.key) == "interface eth0 down"
+    report(state, (MASTER.rules[0].rule,))
+    assert "EHOSTUNREACH" in state.trouble(TWO.key), "the link is back, and it was not yet tried again"
+    (again,) = state.changes(9)
+    (line,) = state.done(again, 0, "", 9)
+    assert line[1] == f"(VI) route {TWO} is set now, after all"
+    assert state.trouble(TWO.key) == ""
+
+
+def test_what_is_not_wanted_or_lent_is_no_trouble() -> None:
+    state = routing(Static(), MASTER)
+    state.done(state.changes(0)[0], EHOSTUNREACH, "", 0)
+    state.came(replace(TWO, protocol=4))
+    assert state.trouble(TWO.key) == "", "somebody else's serves"
+    state.gone(replace(TWO, protocol=4), 1, 0)
+    assert state.trouble(TWO.key) != ""
+    state.stand(Static(), [MASTER._replace(master=False)])
+    assert state.trouble(TWO.key) == "", "a BACKUP does not want it"
+    state.stand(Static(), [MASTER])
+    assert state.trouble(TWO.key) == "", "and a new MASTER has not tried yet"
+
+
+def test_static_things_that_wait_for_their_interface_are_told_of_once_for_each_reason() -> None:
+    state = routing(STATIC, links={"lo": True})
+    (line,) = state.waiting()
+    assert line[1] == f"static address {ADDRESS} and 1 more: interface eth0 missing, waiting for it"
+    assert state.waiting() == []
+    assert state.trouble(ONE.key) == state.trouble(ADDRESS.key) == "interface eth0 missing"
+    report(state)
+    assert state.waiting() == [] and state.trouble(ONE.key) == ""
+    report(state, links={"lo": True})
+    assert len(state.waiting()) == 1, "it went again"
+    assert routing(Static(), MASTER, links={"lo": True}).waiting() == [], "what is virtual is its router's affair"
 
 
 def test_without_its_link_nothing_is_tried_and_nothing_is_said() -> None:

@@ -137,7 +137,8 @@ class VrrpProcess:
         self.links = Links(engine, self.link_lane, self.announcements, self.gate)
         self.routes = RoutingLane(engine, self.log, watch, settings.globals.netlink_monitor_rcv_bufs)
         self.secondaries = Secondaries(engine, self.sysctls)
-        self.upward = Upward(self.line, engine, self.recorder, self.wire, self.announcements, self.gate)
+        self.upward = Upward(
+            self.line, engine, self.recorder, self.wire, self.announcements, self.gate, self.routes.routing)
         self.driver = Driver(
             engine, self.recorder, outbox, wire=self.wire, announcements=self.announcements, addresses=self.addresses,
             routes=self.routes, links=self.links, gate=self.gate, secondaries=self.secondaries,
@@ -256,6 +257,9 @@ class VrrpProcess:
             self._tick()
         for tracked in self.routes.work():
             self._step(tracked)
+        if self.routes.changed:
+            self.routes.changed = False
+            self.upward.show_soon()
         for news in self.addresses.work(self.engine):
             self._step(news)
             self.routes.holders_changed()

@@ -64,6 +64,7 @@ class RoutingLane:
         self, engine: Engine, log: Log, watch: Callable[[int, Callable[[], None]], None], room: int = 0
     ) -> None:
         self.routing = Routing()
+        self.changed = False  # something that status shows; who has shown it says so
         self._engine = engine
         self._log = log
         self._watch = watch
@@ -194,6 +195,7 @@ class RoutingLane:
         self._queue = self.routing.changes(now, blind=self._blind) if self._links else []
         self._again = self.routing.due(now)
         self._say(self.routing.strangers())
+        self._say(self.routing.waiting() if self._links else [])
 
     def _apply(self, writer: RoutingWriter, now: float) -> None:
         try:
@@ -204,6 +206,7 @@ class RoutingLane:
             return
         self._generation += 1
         del self._queue[: len(outcomes)]
+        self.changed = self.changed or bool(outcomes)
         for change, errno, text in outcomes:
             self._say(self.routing.done(change, errno, text, now))  # type: ignore[arg-type]
             if errno == EEXIST:  # whose is it?
@@ -243,7 +246,7 @@ class RoutingLane:
         self._indexes.update((link.name, link.number) for link in reading.links)
         self.routing.found(self._up, reading.addresses, reading.routes, reading.rules, complete=complete)
         self._generation += 1
-        self._stale = True
+        self._stale = self.changed = True
         self._heed()
 
     @property
@@ -268,7 +271,7 @@ class RoutingLane:
                     self._look_again()
             else:
                 self._heard(news, now)
-            self._stale = True
+            self._stale = self.changed = True
 
     def _link_changed(self, link: LinkNews) -> None:
         before = self._links.get(link.number)

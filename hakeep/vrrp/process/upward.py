@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 
+from hakeep.config.settled_routes import Static
 from hakeep.kernel.announcing import Announcements
 from hakeep.kernel.wire_lane import WireLane
 from hakeep.report.routers import Lines, groups, packets, snapshots
+from hakeep.report.routing_shown import Shown, standing, written_static
 from hakeep.report.snapshot import to_document
 from hakeep.vrrp.engine import Engine
 from hakeep.vrrp.messages import State
 from hakeep.vrrp.process.gate import Gate
 from hakeep.vrrp.recording import Recorder
+from hakeep.vrrp.routing import Routing
 from hakeep.vrrp.timers import NEVER
 from hakeep.worker import FDS_MAX, Line
 
@@ -31,7 +34,8 @@ class Upward:
     """`due` is when a snapshot is to go up. `sockets_changed` has the sockets go up with it."""
 
     def __init__(
-        self, line: Line, engine: Engine, recorder: Recorder, wire: WireLane, announcements: Announcements, gate: Gate
+        self, line: Line, engine: Engine, recorder: Recorder, wire: WireLane, announcements: Announcements, gate: Gate,
+        routing: Routing,
     ) -> None:
         self.due = self._latest = NEVER
         self.sockets_changed = False
@@ -41,7 +45,9 @@ class Upward:
         self._wire = wire
         self._announcements = announcements
         self._gate = gate
+        self._routing = routing
         self._shown: dict[str, Lines] = {}  # what snapshots have in common
+        self._static: tuple[Static | None, tuple[Shown, ...]] = (None, ())  # the same of what is static
         self._told_states: dict[str, State] = {}
 
     def tell_state(self, name: str, state: State) -> None:
@@ -68,11 +74,15 @@ class Upward:
         """A snapshot of everything."""
         self.due = self._latest = NEVER
         engine, wire = self._engine, self._wire
-        routers = snapshots(engine, now, time.time(), self._gate.unfenced, self._shown)
+        routers = snapshots(engine, now, time.time(), self._gate.unfenced, self._shown, self._routing)
         documents = [to_document(router) for router in routers]
+        static = engine.settings.static
+        if static is not self._static[0]:
+            self._static = static, written_static(static)
         self._line.send({
             "do": "snapshot", "routers": documents, "groups": [to_document(group) for group in groups(engine)],
             "recorder": len(self._recorder), "packets": packets(engine, wire.floods), "flooded": wire.flooded,
+            "static": [to_document(thing) for thing in standing(self._static[1], self._routing)],
         })
         if self.sockets_changed:
             self.hand_up_sockets()
