@@ -334,11 +334,6 @@ def decode(text: str | bytes) -> DaemonSnapshot:
     return from_document(load(text), DaemonSnapshot)
 
 
-def decode_router(text: str | bytes) -> RouterSnapshot:
-    """The router snapshot in a JSON text. Raises SnapshotError."""
-    return from_document(load(text), RouterSnapshot)
-
-
 def from_document(document: object, kind: type[T]) -> T:
     """A snapshot of class `kind` from plain values, as `to_document` made them. Raises SnapshotError."""
     if not isinstance(document, dict) or document.get("hakeep") != VERSION:

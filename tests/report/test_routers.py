@@ -10,7 +10,7 @@ import pytest
 from hakeep.config.settled import Global, Settings, VirtualAddress, VrrpInstance
 from hakeep.objects.rtnl import Address, Link
 from hakeep.report.routers import Lines, packets, snapshots
-from hakeep.report.snapshot import RouterSnapshot, decode_router, encode
+from hakeep.report.snapshot import RouterSnapshot, encode, from_document, load
 from hakeep.vrrp import messages as m
 from hakeep.vrrp.engine import Engine
 
@@ -39,7 +39,7 @@ class Host:
 
     def snapshot(self, unfenced: dict[str, str] | None = None) -> RouterSnapshot:
         (router,) = snapshots(self.engine, self.now, 1e6 + self.now, unfenced or {})
-        assert decode_router(encode(router)) == router
+        assert from_document(load(encode(router)), RouterSnapshot) == router
         return router
 
 

@@ -13,9 +13,9 @@ from hakeep.report.snapshot import (
     RoutingSnapshot,
     SnapshotError,
     decode,
-    decode_router,
     encode,
     from_document,
+    load,
 )
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -67,7 +67,7 @@ def test_a_snapshot_survives_the_journey(snapshot: DaemonSnapshot) -> None:
 @settings(deadline=None)
 @given(routers)
 def test_a_router_travels_alone_too(router: RouterSnapshot) -> None:
-    assert decode_router(encode(router)) == router
+    assert from_document(load(encode(router)), RouterSnapshot) == router
 
 
 @settings(deadline=None)
